@@ -1,0 +1,1 @@
+"""What Kafka writes into its own logs and files, one file a family."""

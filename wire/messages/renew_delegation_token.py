@@ -1,0 +1,16 @@
+"""RenewDelegationToken (API key 39): versions 1-2; 0 up to 3.9; flexible 2+."""
+
+from __future__ import annotations
+
+from ..declare import Message, bytes_, int16, int32, int64
+
+
+class RenewDelegationTokenRequest(Message, kind="request", api_key=39, versions="1-2", legacy="0", flexible="2+"):
+    hmac: bytes = bytes_("0+")
+    renew_period_ms: int = int64("0+")
+
+
+class RenewDelegationTokenResponse(Message, kind="response", api_key=39, versions="1-2", legacy="0", flexible="2+"):
+    error_code: int = int16("0+")
+    expiry_timestamp_ms: int = int64("0+")
+    throttle_time_ms: int = int32("0+")
