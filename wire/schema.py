@@ -1,0 +1,384 @@
+"""The construct schemas: one `MessageStruct` for each (message, version), made from the declared rows.
+
+A schema is the only definition of the bytes. It can be read (`klamm wire show Produce 9`), inspected (its subcons carry
+plain attributes), and interpreted by construct itself, which is slow and exact: `compiler.py` walks the same subcons to
+write straight-line code, and a property test holds both to the same bytes.
+
+No lambda, adapter or condition hides bytes here: there are construct's fixed-width numbers, and the handful of classes
+below. Sources: Kafka protocol guide "Protocol Primitive Types"; KIP-482 for compact lengths and tagged fields.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, NamedTuple
+
+from construct import (
+    Bytes,
+    Construct,
+    Container,
+    Flag,
+    Float64b,
+    FormatField,
+    Int8sb,
+    Int16sb,
+    Int16ub,
+    Int32sb,
+    Int32ub,
+    Int64sb,
+    Renamed,
+    StreamError,
+)
+from construct import Struct as ConstructStruct
+from construct.core import stream_read, stream_write
+
+from .declare import Message, Row, Struct
+
+#: The name under which a struct's tagged fields stand in a parsed container.
+TAGS = "_tagged_fields"
+
+
+class SchemaError(StreamError):  # type: ignore[misc]  # construct is untyped
+    """Bytes or values that a schema cannot read or write."""
+
+
+class UnsignedVarint(Construct):  # type: ignore[misc]
+    """A uint32 in base 128, least significant group first, at most five bytes."""
+
+    def _parse(self, stream: Any, context: Any, path: str) -> int:
+        value = 0
+        for shift in range(0, 35, 7):
+            byte: int = stream_read(stream, 1, path)[0]
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                if value > 0xFFFFFFFF:
+                    break
+                return value
+        raise SchemaError("an unsigned varint of more than 32 bits", path=path)
+
+    def _build(self, obj: int, stream: Any, context: Any, path: str) -> int:
+        if not 0 <= obj <= 0xFFFFFFFF:
+            raise SchemaError(f"{obj} is not a uint32", path=path)
+        rest = obj
+        while rest >= 0x80:
+            stream_write(stream, bytes((rest & 0x7F | 0x80,)), 1, path)
+            rest >>= 7
+        stream_write(stream, bytes((rest,)), 1, path)
+        return obj
+
+
+COMPACT = UnsignedVarint()
+
+
+class LengthPrefixed(Construct):  # type: ignore[misc]
+    """Text or bytes behind their length.
+
+    `kind`: "string" (UTF-8), "bytes" or "records". `length`: the length's own schema; a compact one holds length + 1.
+    Null is length -1, or 0 where compact.
+    """
+
+    def __init__(self, kind: str, length: Construct, nullable: bool) -> None:
+        super().__init__()
+        self.kind = kind
+        self.length = length
+        self.nullable = nullable
+
+    def _parse(self, stream: Any, context: Any, path: str) -> Any:
+        size = self.length._parsereport(stream, context, path)
+        if self.length is COMPACT:
+            size -= 1
+        if size < 0:
+            if self.nullable and size == -1:
+                return None
+            raise SchemaError("null where this version has no null", path=path)
+        data = stream_read(stream, size, path)
+        if self.kind != "string":
+            return data
+        try:
+            return data.decode()
+        except UnicodeDecodeError as error:
+            raise SchemaError("not UTF-8", path=path) from error
+
+    def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
+        if obj is None:
+            if not self.nullable:
+                raise SchemaError("null where this version has no null", path=path)
+            size, data = -1, b""
+        else:
+            data = obj.encode() if self.kind == "string" else bytes(obj)
+            size = len(data)
+        self.length._build(size + 1 if self.length is COMPACT else size, stream, context, path)
+        stream_write(stream, data, len(data), path)
+        return obj
+
+
+class ArrayOf(Construct):  # type: ignore[misc]
+    """Items behind their count: `length` as for `LengthPrefixed`, `subcon` one item."""
+
+    def __init__(self, subcon: Construct, length: Construct, nullable: bool) -> None:
+        super().__init__()
+        self.subcon = subcon
+        self.length = length
+        self.nullable = nullable
+
+    def _parse(self, stream: Any, context: Any, path: str) -> Any:
+        count = self.length._parsereport(stream, context, path)
+        if self.length is COMPACT:
+            count -= 1
+        if count < 0:
+            if self.nullable and count == -1:
+                return None
+            raise SchemaError("null where this version has no null", path=path)
+        # As in the compiled code: no count is believed that the bytes left cannot hold.
+        left = len(stream.getbuffer()) - stream.tell()
+        if count * max(1, minimum_size(self.subcon)) > left:
+            raise SchemaError(f"{count} elements with {left} bytes left", path=path)
+        items: list[Any] = []
+        for index in range(count):
+            items.append(self.subcon._parsereport(stream, context, f"{path}[{index}]"))
+        return items
+
+    def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
+        if obj is None and not self.nullable:
+            raise SchemaError("null where this version has no null", path=path)
+        size = -1 if obj is None else len(obj)
+        self.length._build(size + 1 if self.length is COMPACT else size, stream, context, path)
+        for index, item in enumerate(obj or ()):
+            self.subcon._build(item, stream, context, f"{path}[{index}]")
+        return obj
+
+
+class NullableStruct(Construct):  # type: ignore[misc]
+    """A struct behind a mark: int8 -1 null, 1 present; inside a tag an unsigned varint 0 null, 1 present (KIP-893)."""
+
+    def __init__(self, subcon: Construct, mark: Construct) -> None:
+        super().__init__()
+        self.subcon = subcon
+        self.mark = mark
+
+    def _parse(self, stream: Any, context: Any, path: str) -> Any:
+        mark = self.mark._parsereport(stream, context, path)
+        if mark == (0 if self.mark is COMPACT else -1):
+            return None
+        if mark <= 0:
+            raise SchemaError(f"{mark} marks neither a struct nor its absence", path=path)
+        return self.subcon._parsereport(stream, context, path)
+
+    def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
+        if obj is None:
+            self.mark._build(0 if self.mark is COMPACT else -1, stream, context, path)
+        else:
+            self.mark._build(1, stream, context, path)
+            self.subcon._build(obj, stream, context, path)
+        return obj
+
+
+class TaggedField(NamedTuple):
+    """A field of a tag section: written only when it differs from its default."""
+
+    tag: int
+    name: str
+    subcon: Construct
+    row: Row
+
+
+class TagSection(Construct):  # type: ignore[misc]
+    """The tagged fields that end a struct of a flexible version (KIP-482).
+
+    A count, then for each field, tags ascending, the tag, the size and the bytes. In a container it is a dict of tag ->
+    value for the known `fields` and tag -> bytes for the unknown ones.
+    """
+
+    def __init__(self, fields: tuple[TaggedField, ...]) -> None:
+        super().__init__()
+        self.fields = fields
+        self.flagbuildnone = True
+
+    def _parse(self, stream: Any, context: Any, path: str) -> dict[int, Any]:
+        known = {field.tag: field for field in self.fields}
+        values: dict[int, Any] = {}
+        last = -1
+        for _ in range(COMPACT._parsereport(stream, context, path)):
+            tag = COMPACT._parsereport(stream, context, path)
+            if tag <= last:
+                raise SchemaError(f"tag {tag} after tag {last}", path=path)
+            last = tag
+            size = COMPACT._parsereport(stream, context, path)
+            if tag not in known:
+                values[tag] = stream_read(stream, size, path)
+                continue
+            end = stream.tell() + size
+            values[tag] = known[tag].subcon._parsereport(stream, context, f"{path} -> {known[tag].name}")
+            if stream.tell() != end:
+                raise SchemaError(f"tag {tag} says {size} bytes, but has {size + stream.tell() - end}", path=path)
+        return values
+
+    def _build(self, obj: dict[int, Any], stream: Any, context: Any, path: str) -> Any:
+        known = {field.tag: field for field in self.fields}
+        obj = obj or {}
+        COMPACT._build(len(obj), stream, context, path)
+        for tag, value in sorted(obj.items()):
+            data = known[tag].subcon.build(value) if tag in known else value
+            for number in (tag, len(data)):
+                COMPACT._build(number, stream, context, path)
+            stream_write(stream, data, len(data), path)
+        return obj
+
+
+def layout_of(subcon: Construct) -> str | None:
+    """The struct format of a fixed-width subcon, or None."""
+    if isinstance(subcon, FormatField):
+        return str(subcon.fmtstr)[1:]
+    if subcon is Flag or isinstance(subcon, type(Flag)):
+        return "?"
+    if isinstance(subcon, Bytes):
+        return f"{subcon.length}s"
+    return None
+
+
+def minimum_size(subcon: Construct) -> int:
+    """The fewest bytes that a value can take: what bounds a count before anything is allocated."""
+    layout = layout_of(subcon)
+    if layout is not None:
+        return struct.calcsize(">" + layout)
+    if isinstance(subcon, Renamed):
+        return minimum_size(subcon.subcon)
+    if isinstance(subcon, LengthPrefixed | ArrayOf):
+        return 1 if subcon.length is COMPACT else struct.calcsize(subcon.length.fmtstr)
+    if isinstance(subcon, NullableStruct | TagSection):
+        return 1
+    return sum(minimum_size(inner) for inner in subcon.subcons)
+
+
+def unnamed(renamed: Construct) -> Construct:
+    """The subcon behind its name."""
+    return renamed.subcon if isinstance(renamed, Renamed) else renamed
+
+
+class MessageStruct(ConstructStruct):  # type: ignore[misc]
+    """construct's Struct for one declared struct at one version.
+
+    `declared`: the class; `version`; `absent`: rows that this version does not carry. construct gives named subcons in
+    the order of the bytes; a `TagSection` named `TAGS` is the last of a flexible one.
+    """
+
+    def __init__(self, *subcons: Construct, declared: type[Struct], version: int, absent: tuple[Row, ...]) -> None:
+        super().__init__(*subcons)
+        self.declared = declared
+        self.version = version
+        self.absent = absent
+
+
+FIXED: dict[str, Construct] = {
+    "bool": Flag,
+    "int8": Int8sb,
+    "int16": Int16sb,
+    "uint16": Int16ub,
+    "int32": Int32sb,
+    "uint32": Int32ub,
+    "int64": Int64sb,
+    "float64": Float64b,
+    "uuid": Bytes(16),
+}
+
+
+def _row_schema(row: Row, version: int, flexible: bool, in_tag: bool) -> Construct:
+    nullable = version in row.nullable
+    if row.flexible is not None:
+        flexible = False  # only "none" occurs: the request header's client id
+    if row.of is not None:
+        item: Construct = _struct_schema(row.of, version, flexible)
+        if nullable and not row.array:
+            item = NullableStruct(item, COMPACT if in_tag else Int8sb)
+    elif row.type in FIXED:
+        item = FIXED[row.type]
+    else:
+        short = Int16sb if row.type == "string" else Int32sb
+        item = LengthPrefixed(row.type, COMPACT if flexible else short, nullable and not row.array)
+    if row.array:
+        return ArrayOf(item, COMPACT if flexible else Int32sb, nullable)
+    return item
+
+
+def _struct_schema(declared: type[Struct], version: int, flexible: bool) -> MessageStruct:
+    subcons: list[Construct] = []
+    tagged: list[TaggedField] = []
+    absent: list[Row] = []
+    for row in declared.ROWS:
+        if version not in row.versions:
+            absent.append(row)
+        elif version in row.tagged and row.tag is not None:
+            tagged.append(TaggedField(row.tag, row.name, _row_schema(row, version, flexible, in_tag=True), row))
+        else:
+            subcons.append(Renamed(_row_schema(row, version, flexible, in_tag=False), row.name))
+    if flexible:
+        subcons.append(Renamed(TagSection(tuple(sorted(tagged, key=lambda field: field.tag))), TAGS))
+    return MessageStruct(*subcons, declared=declared, version=version, absent=tuple(absent))
+
+
+_SCHEMAS: dict[tuple[type[Message], int], MessageStruct] = {}
+
+
+def schema(message: type[Message], version: int) -> MessageStruct:
+    """The schema of a message at a version. Raises ValueError for a version that Kafka never had."""
+    made = _SCHEMAS.get((message, version))
+    if made is None:
+        if version not in message.VERSIONS and version not in message.LEGACY_VERSIONS:
+            raise ValueError(f"{message.__name__} has no version {version}")
+        made = _SCHEMAS[message, version] = _struct_schema(message, version, version in message.FLEXIBLE)
+    return made
+
+
+def from_container(subcon: Construct, value: Any) -> Any:
+    """What construct parsed, as the declared classes."""
+    if value is None:
+        return None
+    if isinstance(subcon, NullableStruct):
+        return from_container(subcon.subcon, value)
+    if isinstance(subcon, ArrayOf):
+        return [from_container(subcon.subcon, item) for item in value]
+    if not isinstance(subcon, MessageStruct):
+        return value
+    values: dict[str, Any] = {}
+    unknown: dict[int, bytes] = {}
+    for renamed in subcon.subcons:
+        inner = unnamed(renamed)
+        if isinstance(inner, TagSection):
+            known = {field.tag: field for field in inner.fields}
+            for tag, item in value[TAGS].items():
+                if tag in known:
+                    values[known[tag].name] = from_container(known[tag].subcon, item)
+                else:
+                    unknown[tag] = item
+        else:
+            values[renamed.name] = from_container(inner, value[renamed.name])
+    return subcon.declared(**values, unknown_tagged_fields=unknown or None)
+
+
+def to_container(subcon: Construct, value: Any, path: str = "") -> Any:
+    """A declared object as construct builds it. Raises SchemaError for a value that the version cannot carry."""
+    if value is None:
+        return None
+    if isinstance(subcon, NullableStruct):
+        return to_container(subcon.subcon, value, path)
+    if isinstance(subcon, ArrayOf):
+        return [to_container(subcon.subcon, item, f"{path}[{index}]") for index, item in enumerate(value)]
+    if not isinstance(subcon, MessageStruct):
+        return value
+    for row in subcon.absent:
+        if not row.ignorable and getattr(value, row.name) != subcon.declared.default_of(row):
+            raise SchemaError(f"version {subcon.version} cannot carry a value here", path=f"{path} -> {row.name}")
+    built = Container()
+    for renamed in subcon.subcons:
+        inner = unnamed(renamed)
+        if isinstance(inner, TagSection):
+            tags = dict(value.unknown_tagged_fields or {})
+            for field in inner.fields:
+                item = getattr(value, field.name)
+                if item != subcon.declared.default_of(field.row):
+                    tags[field.tag] = to_container(field.subcon, item, f"{path} -> {field.name}")
+            built[TAGS] = tags
+        else:
+            name = renamed.name
+            built[name] = to_container(inner, getattr(value, name), f"{path} -> {name}")
+    return built

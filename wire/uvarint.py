@@ -1,0 +1,54 @@
+"""Unsigned varints of the protocol: lengths, counts and tags of flexible versions (KIP-482).
+
+The signed, zigzag ones of records stand in `records.py`: they are another encoding.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+
+class VarintError(ValueError):
+    """More than 32 bits, or more than five bytes."""
+
+
+def _encode(value: int) -> bytes:
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+#: The encoding of 0..127, which is nearly all that occurs.
+UVARINTS: Final = tuple(_encode(value) for value in range(128))
+
+
+def encode_uvarint(value: int) -> bytes:
+    """`value`: 0 <= value < 2**32. Raises VarintError outside of that."""
+    if 0 <= value < 0x80:
+        return UVARINTS[value]
+    if not 0 <= value <= 0xFFFFFFFF:
+        raise VarintError(f"{value} is not a uint32")
+    return _encode(value)
+
+
+def uvarint_tail(buffer: bytes | bytearray, first: int, position: int) -> tuple[int, int]:
+    """The rest of a varint whose `first` byte, above 127, was read; returns (value, the position behind it)."""
+    value = first & 0x7F
+    for shift in (7, 14, 21, 28):
+        byte = buffer[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            if value > 0xFFFFFFFF:
+                break
+            return value, position
+    raise VarintError("an unsigned varint of more than 32 bits")
+
+
+def decode_uvarint(buffer: bytes | bytearray, position: int) -> tuple[int, int]:
+    """(value, the position behind it). Raises VarintError, or IndexError where the bytes end."""
+    first = buffer[position]
+    return (first, position + 1) if first < 0x80 else uvarint_tail(buffer, first, position + 1)
