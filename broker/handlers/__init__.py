@@ -1,0 +1,1 @@
+"""One file an API: plain functions `handle(request, context) -> response | Pending`."""
