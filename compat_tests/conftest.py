@@ -20,6 +20,8 @@ HERE = Path(__file__).resolve().parent
 BOUND_S = {"klamm": 60, "kafka": 180}
 # Small and quick to start: the oracle is asked for answers here, not for speed.
 ORACLE_JVM = ("-Xmx512M", "-XX:TieredStopAtLevel=1")
+# After a kill -9 Kafka refuses its own broker until the dead one's session (9 s) has timed out.
+ORACLE_CONFIG = {"broker.session.timeout.ms": "1500", "broker.heartbeat.interval.ms": "300"}
 
 
 def _python_modules(*names: str) -> Callable[[], str | None]:
@@ -92,7 +94,7 @@ def _start(kind: str, directory: Path, config: Mapping[str, str]) -> Broker:
     if "kafka_peer" in _lacking:
         pytest.skip(f"kafka_peer: {_lacking['kafka_peer']}")
     try:
-        return peer.RealKafka(directory, config=config, jvm=ORACLE_JVM)
+        return peer.RealKafka(directory, config={**ORACLE_CONFIG, **config}, jvm=ORACLE_JVM)
     except peer.PeerUnavailableError as error:
         _lacking["kafka_peer"] = str(error)
         pytest.skip(f"kafka_peer: {error}")

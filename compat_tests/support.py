@@ -147,15 +147,18 @@ def unique(prefix: str) -> str:
 Record = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
 
 
-def sample_records(count: int, label: str = "v") -> list[Record]:
+def sample_records(count: int, label: str = "v", null_headers: bool = True) -> list[Record]:
     """(key, value, headers) of `count` distinct records: compressible, with null and empty keys and values among them.
 
-    A header name comes twice in each, and a header value is null: both are legal and both get lost easily.
+    A header name comes twice in each, and a header value is null (some clients cannot send that: null_headers=False):
+    both are legal and get lost easily.
     """
     records: list[Record] = []
     for number in range(count):
         key = None if number % 7 == 3 else b"" if number % 7 == 5 else b"key-%d" % (number % 5)
-        value = b"" if number % 11 == 4 else f"{label}-{number} ".encode() + b"klamm " * (number % 20)
-        headers: list[tuple[str, bytes | None]] = [("n", b"%d" % number), ("n", b"again"), ("leer", b""), ("nil", None)]
-        records.append((key, value, headers))
+        value: bytes | None = f"{label}-{number} ".encode() + b"klamm " * (number % 20)
+        if number % 11 == 4:
+            value = None if key else b""
+        headers: list[tuple[str, bytes | None]] = [("n", b"%d" % number), ("n", b"again"), ("leer", b"")]
+        records.append((key, value, [*headers, ("nil", None)] if null_headers else headers))
     return records

@@ -19,7 +19,7 @@ def test_every_suite_has_its_row_and_its_findings() -> None:
 def test_sample_records_cover_what_gets_lost() -> None:
     records = sample_records(40)
     assert {None, b""} < {key for key, _, _ in records}
-    assert b"" in {value for _, value, _ in records}
+    assert {None, b""} < {value for _, value, _ in records}
     assert len({headers[0] for _, _, headers in records}) == 40
 
 
