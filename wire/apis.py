@@ -22,23 +22,23 @@ class Api(NamedTuple):
     module: str
     versions: range
     versions_3_9: range
-    flexible_from: int
+    flexible_from: int | None
     listeners: tuple[str, ...]
     advertised_min: int | None = None
 
     def is_flexible(self, version: int) -> bool:
         """Whether the version has compact lengths, tagged fields, and request header v2."""
-        return version >= self.flexible_from
+        return self.flexible_from is not None and version >= self.flexible_from
 
     def request_header_version(self, version: int) -> int:
         """2 if flexible, else 1; ControlledShutdown v0 alone has 0, without a client id."""
         if self.key == 7 and version == 0:
             return 0
-        return 2 if version >= self.flexible_from else 1
+        return 2 if self.is_flexible(version) else 1
 
     def response_header_version(self, version: int) -> int:
         """1 if flexible, else 0; always 0 for ApiVersions, whose reader does not yet know the versions (KIP-511)."""
-        return 1 if version >= self.flexible_from and self.key != 18 else 0
+        return 1 if self.is_flexible(version) and self.key != 18 else 0
 
     def request(self) -> type[Message]:
         """The request's class; its file is imported now if need be."""
