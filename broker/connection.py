@@ -1,0 +1,426 @@
+"""One client connection: bytes in, frames to handlers, answers out in order.
+
+A connection has one request in flight: while an answer is pending, later frames wait in the buffer (Kafka mutes the
+channel). All complete frames of one read are handled before the next, and their answers leave in one send; a file
+range in an answer goes from the page cache to the socket by sendfile. Try first, wait only for EAGAIN.
+
+What a client does wrong on this level closes the connection with one log line: a frame that is too large or negative,
+an unknown API key or version, a body that cannot be read (docs/behaviours.md line 1).
+
+Source: org.apache.kafka.common.network.{NetworkReceive, Selector}, kafka.network.SocketServer.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import struct
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from ..storage.pending import Pending
+from ..wire.codec import DECODE_FAILURES, DecodeError, decode_from, encode_parts
+from ..wire.errors import KafkaError
+from ..wire.uvarint import decode_uvarint
+from .api_table import API_VERSIONS_KEY, SERVED, Served
+from .context import RequestContext
+
+if TYPE_CHECKING:
+    from .broker import Broker
+    from .server import Listener
+
+log = logging.getLogger("klamm.connection")
+
+#: One read of the socket. All connections share one buffer of this size: a frame is copied out of it once.
+READ_BYTES: Final = 262_144
+#: Frames of one connection handled before the others get their turn.
+FRAMES_A_TURN: Final = 64
+#: Answer bytes made in one turn before they must be sent.
+ANSWER_BYTES_A_TURN: Final = 1_048_576
+#: A parked connection goes on reading up to this, to notice that the client has gone.
+PARKED_READ_BYTES: Final = 65_536
+
+_read_buffer = bytearray(READ_BYTES)
+_read_view = memoryview(_read_buffer)
+
+_request_head = struct.Struct(">hhih").unpack_from
+_size = struct.Struct(">i").unpack_from
+_answer_head = struct.Struct(">ii").pack
+_flexible_answer_head = struct.Struct(">iix").pack
+
+HAS_SENDFILE: Final = hasattr(os, "sendfile") and hasattr(socket, "MSG_MORE")
+
+
+class CloseConnection(Exception):  # noqa: N818  # not an error of klamm's: how a connection ends
+    """Close the connection and say why in one log line."""
+
+
+class Connection:
+    """`peer`: "host:port" for the log; `client_host`: "/host", as Kafka writes it in group descriptions."""
+
+    __slots__ = (
+        "answer_bytes",
+        "broker",
+        "buffered",
+        "client_host",
+        "client_id",
+        "client_id_bytes",
+        "client_software",
+        "closed",
+        "fd",
+        "frame",
+        "frame_filled",
+        "in_flight",
+        "interest",
+        "last_active_ms",
+        "listener",
+        "out",
+        "peer",
+        "reactor",
+        "server_address",
+        "sock",
+        "turn_queued",
+    )
+
+    def __init__(self, broker: Broker, sock: socket.socket, listener: Listener) -> None:
+        self.broker = broker
+        self.reactor = broker.reactor
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.listener = listener
+        host, port = sock.getpeername()[:2]
+        self.peer = f"{host}:{port}"
+        self.client_host = f"/{host}"
+        self.server_address: tuple[str, int] = sock.getsockname()[:2]
+        self.client_id: str | None = None
+        self.client_id_bytes = b""
+        self.client_software = ("", "")  # name and version, from ApiVersions (KIP-511)
+        self.buffered = b""  # complete or half frames that were read and not yet handled
+        self.frame: bytearray | None = None  # a large frame that is being read
+        self.frame_filled = 0
+        self.in_flight: Pending[Any] | None = None
+        self.out: deque[Any] = deque()  # bytes and file ranges, not yet sent
+        self.answer_bytes = 0
+        self.interest = (True, False)
+        self.closed = False
+        self.turn_queued = False
+        self.last_active_ms = broker.now_ms()
+        self.reactor.register(self.fd, self)
+
+    # --- reading --------------------------------------------------------------------------------------------------
+
+    def on_readable(self) -> None:
+        """The socket has bytes, or has ended."""
+        try:
+            if self.frame is not None:
+                self._read_large_frame(self.frame)
+                return
+            try:
+                count = self.sock.recv_into(_read_buffer)
+            except (BlockingIOError, InterruptedError):
+                return
+            if not count:
+                self.close()
+                return
+            if self.in_flight is not None or self.out or self.buffered:
+                self._keep(count)
+            else:
+                self._handle(_read_view, count)
+        except CloseConnection as reason:
+            self.close(str(reason))
+        except OSError as error:
+            self.close(None if isinstance(error, ConnectionError) else str(error))
+
+    def _keep(self, count: int) -> None:
+        """Bytes that come while an answer is pending or unsent wait; too many of them and reading stops."""
+        self.buffered += bytes(_read_view[:count])
+        if self.in_flight is None and not self.out:
+            self._continue()
+        elif len(self.buffered) >= PARKED_READ_BYTES:
+            self._want(read=False, write=self.interest[1])
+
+    def _continue(self) -> None:
+        """Handle what was buffered."""
+        data, self.buffered = self.buffered, b""
+        self._handle(memoryview(data), len(data))
+
+    def _read_large_frame(self, frame: bytearray) -> None:
+        try:
+            count = self.sock.recv_into(memoryview(frame)[self.frame_filled :])
+        except (BlockingIOError, InterruptedError):
+            return
+        if not count:
+            self.close()
+            return
+        self.frame_filled += count
+        if self.frame_filled == len(frame):
+            self.frame = None
+            self._handle_frame(frame)
+            self._send()
+
+    def _handle(self, data: memoryview, count: int) -> None:
+        """Handle the complete frames in `data[:count]`, keep the rest, send the answers."""
+        position = 0
+        frames = 0
+        max_bytes = self.broker.max_request_bytes
+        while count - position >= 4:
+            (size,) = _size(data, position)
+            if not 0 <= size <= max_bytes:
+                raise CloseConnection(f"a frame of {size} bytes (socket.request.max.bytes is {max_bytes})")
+            end = position + 4 + size
+            if end > count:
+                if size > READ_BYTES - 4:
+                    self._begin_large_frame(size, data[position + 4 : count])
+                    position = count
+                break
+            if frames == FRAMES_A_TURN or self.answer_bytes > ANSWER_BYTES_A_TURN:
+                self._queue_turn()
+                break
+            self._handle_frame(bytes(data[position + 4 : end]))
+            position = end
+            frames += 1
+            if self.in_flight is not None or self.closed:
+                break
+        if position < count and not self.closed:
+            self.buffered = bytes(data[position:count])
+        self._send()
+
+    def _begin_large_frame(self, size: int, start: memoryview) -> None:
+        # Zeroed memory of this size costs nothing until it is filled: a mere claim of 100 MB does not take 100 MB.
+        self.frame = bytearray(size)
+        self.frame[: len(start)] = start
+        self.frame_filled = len(start)
+
+    def _queue_turn(self) -> None:
+        if not self.turn_queued:
+            self.turn_queued = True
+            self.reactor.soon(self._take_turn)
+
+    def _take_turn(self) -> None:
+        """Go on with buffered frames, in a later round than the one that left them."""
+        self.turn_queued = False
+        if self.closed or self.in_flight is not None or self.out:
+            return
+        try:
+            if self.buffered:
+                self._continue()
+            if self.in_flight is None and not self.out and not self.closed and not self.interest[0]:
+                self._want(read=True, write=False)
+        except CloseConnection as reason:
+            self.close(str(reason))
+        except OSError as error:
+            self.close(None if isinstance(error, ConnectionError) else str(error))
+
+    # --- one request ----------------------------------------------------------------------------------------------
+
+    def _handle_frame(self, frame: bytes | bytearray) -> None:
+        try:
+            api_key, version, correlation_id, size = _request_head(frame)
+        except struct.error:
+            raise CloseConnection(f"a frame of {len(frame)} bytes has no request header") from None
+        row = SERVED.get(api_key)
+        if row is None:
+            raise CloseConnection(f"API key {api_key} version {version} is not served")
+        position = 10
+        if size >= 0:
+            position += size
+            name = frame[10:position]
+            if name != self.client_id_bytes:
+                self._set_client_id(bytes(name))
+        elif size != -1:
+            raise CloseConnection(f"a client id of {size} bytes")
+        context = RequestContext(
+            self.broker,
+            self,
+            version,
+            self.client_id if size >= 0 else None,
+            self.client_host,
+            self.listener.name,
+            self.broker.now_ms(),
+        )
+        if version not in row.versions:
+            if api_key != API_VERSIONS_KEY:
+                raise CloseConnection(f"{row.name} version {version} is not served")
+            context.api_version = 0
+            self._answer(row, correlation_id, 0, row.module.unsupported_version(context))
+            return
+        if version >= row.flexible_from:
+            position = self._skip_tags(frame, position)
+        decoder = row.decoders.get(version) or row.decoder(version)
+        try:
+            request, _ = decoder(frame, position)
+        except DECODE_FAILURES:
+            self._refuse_body(row, version, frame, position)
+        try:
+            response = row.handle(request, context)
+        except KafkaError as error:
+            raise CloseConnection(f"{row.name} version {version}: {error}") from error
+        if isinstance(response, Pending):
+            self.in_flight = response
+            response.add_callback(partial(self._on_completed, row, correlation_id, version))
+        elif response is not None:
+            self._answer(row, correlation_id, version, response)
+
+    def _set_client_id(self, name: bytes) -> None:
+        try:
+            self.client_id = name.decode()
+        except UnicodeDecodeError:
+            raise CloseConnection("a client id that is not UTF-8") from None
+        self.client_id_bytes = name
+
+    def _skip_tags(self, frame: bytes | bytearray, position: int) -> int:
+        """The tagged fields of a request header: none are known, so that they are skipped (KIP-482)."""
+        try:
+            count, position = decode_uvarint(frame, position)
+            if count > len(frame):
+                raise CloseConnection(f"a request header of {count} tagged fields")
+            for _ in range(count):
+                _, position = decode_uvarint(frame, position)
+                size, position = decode_uvarint(frame, position)
+                position += size
+        except (ValueError, IndexError):
+            raise CloseConnection("a request header that cannot be read") from None
+        return position
+
+    def _refuse_body(self, row: Served, version: int, frame: bytes | bytearray, position: int) -> None:
+        """Decode again on the path that names the field."""
+        try:
+            decode_from(row.api.request(), version, frame, position)
+        except DecodeError as error:
+            raise CloseConnection(str(error)) from None
+
+    def _on_completed(self, row: Served, correlation_id: int, version: int, pending: Pending[Any]) -> None:
+        """A pending answer is there; it is sent in the loop's next round, not inside of what completed it."""
+        if not self.closed:
+            self.reactor.soon(partial(self._finish, row, correlation_id, version, pending))
+
+    def _finish(self, row: Served, correlation_id: int, version: int, pending: Pending[Any]) -> None:
+        if self.closed:
+            return
+        self.in_flight = None
+        try:
+            response = pending.result()
+            if response is not None:
+                self._answer(row, correlation_id, version, response)
+            self._send()
+        except CloseConnection as reason:
+            self.close(str(reason))
+        except KafkaError as error:
+            self.close(f"{row.name} version {version}: {error}")
+        except OSError as error:
+            self.close(None if isinstance(error, ConnectionError) else str(error))
+        if not self.out:
+            self._take_turn()
+
+    def _answer(self, row: Served, correlation_id: int, version: int, response: Any) -> None:
+        """Encode a response behind its size and header, and append it to what is to be sent."""
+        parts: list[Any] = [b""]
+        encoder = row.encoders.get(version)
+        if encoder is None:
+            encode_parts(response, version, parts)
+            row.encoder(version)
+        else:
+            encoder(response, parts.append)
+        size = sum(map(len, parts))
+        if version >= row.flexible_from and row.api.key != API_VERSIONS_KEY:
+            parts[0] = _flexible_answer_head(size + 5, correlation_id)
+        else:
+            parts[0] = _answer_head(size + 4, correlation_id)
+        self.out.extend(parts)
+        self.answer_bytes += size
+
+    # --- sending --------------------------------------------------------------------------------------------------
+
+    def _send(self) -> None:
+        """Send what there is to send; what the socket does not take waits for `on_writable`."""
+        out = self.out
+        if not out or self.closed:
+            return
+        while out:
+            if isinstance(out[0], bytes | memoryview):
+                if not self._send_bytes():
+                    break
+            elif not self._send_file(out[0]):
+                break
+        self.answer_bytes = 0
+        if out:
+            # A slow reader: nothing more is read from it or handled for it until it has taken its answers.
+            if self.interest != (False, True):
+                self._want(read=False, write=True)
+        elif self.interest[1]:
+            self._want(read=True, write=False)
+            self._queue_turn()
+
+    def _send_bytes(self) -> bool:
+        """Send the bytes that head the queue, joined; False if the socket is full."""
+        out = self.out
+        parts = []
+        while out and isinstance(out[0], bytes | memoryview):
+            parts.append(out.popleft())
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        try:
+            sent = self.sock.send(data, socket.MSG_MORE) if out and HAS_SENDFILE else self.sock.send(data)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        if sent < len(data):
+            out.appendleft(memoryview(data)[sent:])
+            return False
+        return True
+
+    def _send_file(self, file_range: Any) -> bool:
+        """Send a file range from the page cache; False if the socket is full. It is released when it is sent."""
+        out = self.out
+        try:
+            if HAS_SENDFILE:
+                sent = os.sendfile(self.fd, file_range.fd, file_range.position, file_range.length)
+            else:
+                sent = self.sock.send(os.pread(file_range.fd, min(file_range.length, READ_BYTES), file_range.position))
+        except (BlockingIOError, InterruptedError):
+            return False
+        if not sent:
+            raise CloseConnection("a log file ended before a range of it was sent")
+        file_range.position += sent
+        file_range.length -= sent
+        if file_range.length:
+            return HAS_SENDFILE is False
+        out.popleft()
+        file_range.release()
+        return True
+
+    def on_writable(self) -> None:
+        """The socket takes bytes again."""
+        try:
+            self._send()
+        except CloseConnection as reason:
+            self.close(str(reason))
+        except OSError as error:
+            self.close(None if isinstance(error, ConnectionError) else str(error))
+
+    def _want(self, *, read: bool, write: bool) -> None:
+        if self.interest != (read, write):
+            self.interest = (read, write)
+            self.reactor.want(self.fd, read=read, write=write)
+
+    # --- the end --------------------------------------------------------------------------------------------------
+
+    def close(self, reason: str | None = None) -> None:
+        """Close the socket and let go of all that is held for it; `reason` makes a log line."""
+        if self.closed:
+            return
+        self.closed = True
+        if reason is not None:
+            log.info("closing connection from %s: %s", self.peer, reason)
+        self.reactor.forget(self.fd)
+        self.sock.close()
+        for item in self.out:
+            if not isinstance(item, bytes | memoryview):
+                item.release()
+        self.out.clear()
+        self.buffered = b""
+        self.frame = None
+        if self.in_flight is not None:
+            self.in_flight.abandon()
+            self.in_flight = None
+        self.listener.connections.discard(self)

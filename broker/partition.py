@@ -1,0 +1,89 @@
+"""A partition as this broker leads it: its log, its leader epoch, its high watermark, and who waits for them.
+
+With one replica the high watermark is the log end; waiting for it is written as if it were not, because replies of
+coordinators and acks=all mean the high watermark and nothing else. Source: kafka.cluster.Partition.
+
+Left out: followers, ISR and min.insync.replicas above one come with replication.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Protocol
+
+from ..wire.errors import ErrorCode, KafkaError
+
+if TYPE_CHECKING:
+    from ..storage.interface import AppendInfo
+    from ..storage.log import Log
+
+
+class AppendWaiter(Protocol):
+    """A parked fetch."""
+
+    def on_appended(self, size_bytes: int) -> None: ...
+
+    def on_removed(self) -> None: ...
+
+
+class Partition:
+    """`topic_id`: 16 bytes; `leader_epoch`: of this leadership; `waiters`: fetches parked on this partition."""
+
+    __slots__ = ("_count", "_watermark_waiters", "index", "leader_epoch", "log", "topic", "topic_id", "waiters")
+
+    def __init__(self, topic: str, index: int, topic_id: bytes, leader_epoch: int, log: Log) -> None:
+        self.topic = topic
+        self.index = index
+        self.topic_id = topic_id
+        self.leader_epoch = leader_epoch
+        self.log = log
+        self.waiters: set[AppendWaiter] = set()
+        self._watermark_waiters: list[tuple[int, int, Callable[[KafkaError | None], None]]] = []
+        self._count = 0
+
+    @property
+    def high_watermark(self) -> int:
+        return self.log.high_watermark
+
+    def append(self, batch: bytes | memoryview, now_ms: int, origin: str = "client") -> AppendInfo:
+        """Append one batch and advance the high watermark; wakes who waits. Raises KafkaError."""
+        log = self.log
+        info = log.append_as_leader(batch, leader_epoch=self.leader_epoch, now_ms=now_ms, origin=origin)
+        if not info.duplicate:
+            # The only replica has it: the high watermark is the log end.
+            log.high_watermark = log.log_end_offset
+            if self.waiters:
+                for waiter in tuple(self.waiters):
+                    waiter.on_appended(len(batch))
+            if self._watermark_waiters:
+                self._wake_watermark_waiters()
+        return info
+
+    def when_high_watermark(self, offset: int, callback: Callable[[KafkaError | None], None]) -> None:
+        """Call `callback(None)` once the high watermark is `offset` or above, at once if it is; with an error
+        (NOT_LEADER_OR_FOLLOWER) if the partition goes before that."""
+        if self.log.high_watermark >= offset:
+            callback(None)
+        else:
+            self._count += 1
+            heappush(self._watermark_waiters, (offset, self._count, callback))
+
+    def _wake_watermark_waiters(self) -> None:
+        waiters, reached = self._watermark_waiters, self.log.high_watermark
+        while waiters and waiters[0][0] <= reached:
+            heappop(waiters)[2](None)
+
+    def check_leader_epoch(self, epoch: int) -> ErrorCode:
+        """What a client's idea of the leader epoch is answered with (KIP-320); -1 means that it has none."""
+        if epoch == -1 or epoch == self.leader_epoch:
+            return ErrorCode.NONE
+        return ErrorCode.FENCED_LEADER_EPOCH if epoch < self.leader_epoch else ErrorCode.UNKNOWN_LEADER_EPOCH
+
+    def removed(self) -> None:
+        """The topic was deleted: nobody is left waiting."""
+        for waiter in tuple(self.waiters):
+            waiter.on_removed()
+        waiters, self._watermark_waiters = self._watermark_waiters, []
+        for _, _, callback in waiters:
+            callback(KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER))

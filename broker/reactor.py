@@ -1,0 +1,173 @@
+"""All sockets of a broker behind one kernel poller, driven by one trio task.
+
+trio wakes a task for each socket that becomes ready, which costs 10-20 us a time: more than handling a small request.
+So the sockets are registered with a poller of our own (epoll, or kqueue), and trio waits for that poller alone: one
+wake-up serves every socket that is ready. While requests keep coming the poller is asked directly, with a wait of at
+most a millisecond, and trio gets a turn between rounds. Connections are plain objects with callbacks; no task, no
+lock, and no await is spent on a request.
+"""
+
+from __future__ import annotations
+
+import math
+import select
+from collections import deque
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import trio
+
+from .timers import Timers
+
+#: After traffic, how long the poller itself is waited on before the wait goes to trio. It bounds what other tasks
+#: (async handlers, results of worker threads) may be delayed under load.
+LINGER_S: Final = 0.001
+#: Rounds of the poller between two turns of trio under continuous load.
+ROUNDS_BEFORE_TRIO: Final = 64
+#: Sockets answered in one round.
+EVENTS_A_ROUND: Final = 256
+
+
+class Pollable(Protocol):
+    """What stands behind a registered file descriptor."""
+
+    def on_readable(self) -> None: ...
+
+    def on_writable(self) -> None: ...
+
+
+class EpollPoller:
+    """Level-triggered epoll."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self.fileno = self._epoll.fileno
+        self.close = self._epoll.close
+
+    def set(self, fd: int, *, known: bool, read: bool, write: bool) -> None:
+        """Which events of `fd` to report; a hang-up is reported (as readable) whatever is asked."""
+        mask = (select.EPOLLIN if read else select.EPOLLRDHUP) | (select.EPOLLOUT if write else 0)
+        if known:
+            self._epoll.modify(fd, mask)
+        else:
+            self._epoll.register(fd, mask)
+
+    def forget(self, fd: int) -> None:
+        self._epoll.unregister(fd)
+
+    def poll(self, timeout_s: float) -> list[tuple[int, bool, bool]]:
+        """(fd, readable or hung up, writable) of the sockets that are ready."""
+        write = select.EPOLLOUT
+        return [
+            (fd, events & ~write != 0, events & write != 0) for fd, events in self._epoll.poll(timeout_s, EVENTS_A_ROUND)
+        ]
+
+
+class SelectPoller:
+    """The plain twin, for systems without epoll: a kqueue with the same interface."""
+
+    def __init__(self) -> None:
+        self._kqueue = select.kqueue()
+        self.fileno = self._kqueue.fileno
+        self.close = self._kqueue.close
+        self._filters: dict[int, tuple[bool, bool]] = {}
+
+    def set(self, fd: int, *, known: bool, read: bool, write: bool) -> None:
+        had = self._filters.get(fd, (False, False))
+        changes = [
+            select.kevent(fd, kind, select.KQ_EV_ADD if wanted else select.KQ_EV_DELETE)
+            for kind, wanted, before in (
+                (select.KQ_FILTER_READ, read, had[0]),
+                (select.KQ_FILTER_WRITE, write, had[1]),
+            )
+            if wanted != before
+        ]
+        if changes:
+            self._kqueue.control(changes, 0, 0)
+        self._filters[fd] = (read, write)
+
+    def forget(self, fd: int) -> None:
+        self.set(fd, known=True, read=False, write=False)
+        del self._filters[fd]
+
+    def poll(self, timeout_s: float) -> list[tuple[int, bool, bool]]:
+        return [
+            (event.ident, event.filter == select.KQ_FILTER_READ, event.filter == select.KQ_FILTER_WRITE)
+            for event in self._kqueue.control(None, EVENTS_A_ROUND, timeout_s)
+        ]
+
+
+class Reactor:
+    """`clock`: the broker's time in epoch milliseconds, by which the timers run."""
+
+    def __init__(self, timers: Timers, clock: Callable[[], int]) -> None:
+        self.timers = timers
+        self.poller = EpollPoller() if hasattr(select, "epoll") else SelectPoller()
+        self._clock = clock
+        self._handlers: dict[int, Pollable] = {}
+        self._soon: deque[Callable[[], None]] = deque()
+        self._sleep: trio.CancelScope | None = None
+        timers.on_earlier = self.wake
+
+    def register(self, fd: int, handler: Pollable) -> None:
+        """Report to `handler` when `fd` can be read."""
+        self._handlers[fd] = handler
+        self.poller.set(fd, known=False, read=True, write=False)
+
+    def want(self, fd: int, *, read: bool, write: bool) -> None:
+        """Change what is reported."""
+        self.poller.set(fd, known=True, read=read, write=write)
+
+    def forget(self, fd: int) -> None:
+        """Before `fd` is closed."""
+        self.poller.forget(fd)
+        del self._handlers[fd]
+
+    def soon(self, callback: Callable[[], None]) -> None:
+        """Call `callback` in the loop's next round: how one connection's work reaches into another's, without being
+        nested in it."""
+        self._soon.append(callback)
+        self.wake()
+
+    def wake(self) -> None:
+        """End a sleep in trio, if there is one: there is something to do, or an earlier deadline."""
+        if self._sleep is not None:
+            self._sleep.cancel()
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        poll, handlers, soon, timers = self.poller.poll, self._handlers, self._soon, self.timers
+        rounds = 0  # since trio last had a turn; 0 directly after it
+        while True:
+            events = poll(LINGER_S if rounds and not soon else 0.0)
+            for fd, readable, writable in events:
+                handler = handlers.get(fd)
+                if handler is None:
+                    continue  # closed by another's callback in this round
+                if writable:
+                    handler.on_writable()
+                if readable and handlers.get(fd) is handler:
+                    handler.on_readable()
+            for _ in range(len(soon)):
+                soon.popleft()()
+            deadline_ms = timers.next_deadline_ms()
+            if deadline_ms is not None:
+                now_ms = self._clock()
+                if deadline_ms <= now_ms:
+                    timers.run_due(now_ms)
+            if not events and not soon:
+                rounds = 0
+                await self._wait_in_trio()
+            elif rounds < ROUNDS_BEFORE_TRIO:
+                rounds += 1
+            else:
+                rounds = 0
+                await trio.lowlevel.checkpoint()
+
+    async def _wait_in_trio(self) -> None:
+        """Sleep until a socket is ready, a timer is due, or `wake`."""
+        deadline_ms = self.timers.next_deadline_ms()
+        seconds = math.inf if deadline_ms is None else max(0, deadline_ms - self._clock()) / 1000
+        with trio.move_on_after(seconds) as self._sleep:
+            await trio.lowlevel.wait_readable(self.poller.fileno())
+        self._sleep = None
