@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,9 +60,13 @@ class Client:
 
 class Producer(Client):
     def send(
-        self, topic: str, records: Iterable[Record], partition: int | None = None, timestamp: int | None = None
+        self,
+        topic: str,
+        records: Iterable[Record],
+        partition: int | None = None,
+        timestamps: Iterable[int | None] | None = None,
     ) -> Any:
-        """Sends all at once and waits: [{partition, offset, timestamp} or {error, message}, ...]."""
+        """Sends all at once and waits: [{partition, offset, timestamp} or {error, message}, ...]; timestamps in ms."""
         rows = [
             {
                 "topic": topic,
@@ -71,7 +76,7 @@ class Producer(Client):
                 "value": to_json(value),
                 "headers": [[name, to_json(content)] for name, content in headers],
             }
-            for key, value, headers in records
+            for (key, value, headers), timestamp in zip(records, timestamps or itertools.repeat(None), strict=False)
         ]
         return self.call("send", records=rows)
 

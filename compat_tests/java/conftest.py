@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,12 +10,20 @@ import pytest
 
 from ..support import Broker
 from .clients import Java
-from .jvm import Program
+from .jvm import Program, build
 
 HERE = Path(__file__).resolve().parent
 
 
-@pytest.fixture(scope="session")
+def pytest_collection_finish(session: pytest.Session) -> None:
+    # Before the first test: on a new machine Maven fetches the client, which takes longer than a test may.
+    # A failure is told by the tests, which build again.
+    if not session.config.option.collectonly and any(item.path.is_relative_to(HERE) for item in session.items):
+        with contextlib.suppress(RuntimeError):
+            build(HERE)
+
+
+@pytest.fixture(scope="package")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     with Program(HERE, "klamm.compat.Main", tmp_path_factory.mktemp("java") / "stderr.log") as running:
         yield running

@@ -21,7 +21,6 @@ import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.TopicPartition;
-import org.apache.kafka.common.errors.WakeupException;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
 /** Consumers by name. Each polls on a thread of its own without pause, and is asked things between two polls. */
@@ -105,7 +104,6 @@ final class Consumers {
                         ? CloseOptions.GroupMembershipOperation.LEAVE_GROUP
                         : CloseOptions.GroupMembershipOperation.REMAIN_IN_GROUP;
         member.closing = CloseOptions.groupMembershipOperation(operation);
-        member.consumer.wakeup();
         member.questions.add(() -> {});  // ends the wait of a member that has failed and no longer polls
         member.join();
         return null;
@@ -167,8 +165,6 @@ final class Consumers {
                     } else {
                         questions.take().run();
                     }
-                } catch (WakeupException woken) {
-                    // close() ends the loop; it may fall into a poll or a commit.
                 } catch (Exception problem) {
                     polling = false;
                     Main.event("failed", name, "problem", Values.error(problem));
@@ -191,8 +187,6 @@ final class Consumers {
                 try {
                     consumer.commitSync(next);
                     Main.event("committed", name, "offsets", Values.offsets(next));
-                } catch (WakeupException woken) {
-                    throw woken;
                 } catch (Exception problem) {
                     Main.event("commit_failed", name, "problem", Values.error(problem));
                 }
