@@ -8,7 +8,6 @@ byte position.
 from __future__ import annotations
 
 import struct
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .declare import Message
@@ -44,7 +43,7 @@ class EncodeError(CodecError):
 
 #: What compiled code raises on bytes or values that do not fit; all else is a fault of klamm and goes through.
 DECODE_FAILURES = (ValueError, IndexError, struct.error)
-ENCODE_FAILURES = (ValueError, TypeError, AttributeError, struct.error)
+ENCODE_FAILURES = (ValueError, TypeError, AttributeError, OverflowError, struct.error)
 
 _decoders: dict[tuple[type[Message], int], Compiled] = {}
 _encoders: dict[tuple[type[Message], int], Compiled] = {}
@@ -54,7 +53,8 @@ def compiled_decoder(message: type[Message], version: int) -> Compiled:
     """The compiled decoder, made now if need be. Raises ValueError for a version that Kafka never had."""
     found = _decoders.get((message, version))
     if found is None:
-        from .compiler import MAX_ELEMENTS, MAX_REQUEST_ELEMENTS, compile_decoder
+        from .compile_decoder import compile_decoder
+        from .compiler import MAX_ELEMENTS, MAX_REQUEST_ELEMENTS
         from .schema import schema
 
         limit = MAX_REQUEST_ELEMENTS if message.KIND == "request" else MAX_ELEMENTS
@@ -66,7 +66,7 @@ def compiled_encoder(message: type[Message], version: int) -> Compiled:
     """The compiled encoder, made now if need be. Raises ValueError for a version that Kafka never had."""
     found = _encoders.get((message, version))
     if found is None:
-        from .compiler import compile_encoder
+        from .compile_encoder import compile_encoder
         from .schema import schema
 
         found = _encoders[message, version] = compile_encoder(schema(message, version))
@@ -82,8 +82,10 @@ def decode_from(message: type[M], version: int, data: bytes | bytearray, positio
     try:
         found: tuple[M, int] = compiled.run(data, position)
     except DECODE_FAILURES as error:
-        path, stopped = _blame(compiled, error.__traceback__)
-        raise DecodeError(message.__name__, version, path, stopped, _reason(error)) from error
+        from .blame import blame_decoder
+
+        blame = blame_decoder(compiled, error)
+        raise DecodeError(message.__name__, version, blame.path, blame.position, blame.reason) from error
     return found
 
 
@@ -104,29 +106,28 @@ def encode_parts(message: Message, version: int, parts: list[Any]) -> None:
     try:
         compiled.run(message, parts.append)
     except ENCODE_FAILURES as error:
-        path, _ = _blame(compiled, error.__traceback__)
-        raise EncodeError(type(message).__name__, version, path, _reason(error)) from error
+        raise _encode_error(compiled, message, version, error) from error
 
 
 def encode(message: Message, version: int) -> bytes:
     """The message's bytes. Raises EncodeError."""
     parts: list[bytes] = []
     encode_parts(message, version, parts)
-    return b"".join(parts)
+    try:
+        return b"".join(parts)
+    except TypeError:
+        from .blame import refuse_text
+
+        compiled = compiled_encoder(type(message), version)
+        try:
+            compiled.run(message, refuse_text)
+        except ENCODE_FAILURES as error:
+            raise _encode_error(compiled, message, version, error) from error
+        raise
 
 
-def _reason(error: Exception) -> str:
-    return "the bytes end too soon" if isinstance(error, IndexError) else str(error)
+def _encode_error(compiled: Compiled, message: Message, version: int, error: Exception) -> EncodeError:
+    from .blame import blame_encoder
 
-
-def _blame(compiled: Compiled, traceback: TracebackType | None) -> tuple[str, int]:
-    """The field path and position at which compiled code failed, from the line and the variables of its frame."""
-    while traceback is not None:
-        if traceback.tb_frame.f_code.co_filename == compiled.filename:
-            names = traceback.tb_frame.f_locals
-            path = compiled.paths[traceback.tb_lineno - 1]
-            # A list grows by its finished elements, so its length is the index of the one that failed.
-            path = path.format_map({name: len(value) for name, value in names.items() if isinstance(value, list)})
-            return path, names.get("p", 0)
-        traceback = traceback.tb_next
-    return "", 0
+    blame = blame_encoder(compiled, error)
+    return EncodeError(type(message).__name__, version, blame.path, blame.reason)

@@ -1,8 +1,8 @@
 """The construct schemas: one `MessageStruct` for each (message, version), made from the declared rows.
 
 A schema is the only definition of the bytes. It can be read (`klamm wire show Produce 9`), inspected (its subcons carry
-plain attributes), and interpreted by construct itself, which is slow and exact: `compiler.py` walks the same subcons to
-write straight-line code, and a property test holds both to the same bytes.
+plain attributes), and interpreted by construct itself, which is slow and exact: `compiler.py` and its two halves walk
+the same subcons to write straight-line code, and a property test holds both to the same bytes.
 
 No lambda, adapter or condition hides bytes here: there are construct's fixed-width numbers, and the handful of classes
 below. Sources: Kafka protocol guide "Protocol Primitive Types"; KIP-482 for compact lengths and tagged fields.
@@ -74,7 +74,8 @@ class LengthPrefixed(Construct):  # type: ignore[misc]
     """Text or bytes behind their length.
 
     `kind`: "string" (UTF-8), "bytes" or "records". `length`: the length's own schema; a compact one holds length + 1.
-    Null is length -1, or 0 where compact.
+    Null is length -1, or 0 where compact; like Kafka's readers this one takes any negative length for a null, and puts
+    U+FFFD for bytes that are not UTF-8.
     """
 
     def __init__(self, kind: str, length: Construct, nullable: bool) -> None:
@@ -88,16 +89,11 @@ class LengthPrefixed(Construct):  # type: ignore[misc]
         if self.length is COMPACT:
             size -= 1
         if size < 0:
-            if self.nullable and size == -1:
+            if self.nullable:
                 return None
             raise SchemaError("null where this version has no null", path=path)
         data = stream_read(stream, size, path)
-        if self.kind != "string":
-            return data
-        try:
-            return data.decode()
-        except UnicodeDecodeError as error:
-            raise SchemaError("not UTF-8", path=path) from error
+        return data.decode("utf-8", "replace") if self.kind == "string" else data
 
     def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
         if obj is None:
@@ -126,7 +122,7 @@ class ArrayOf(Construct):  # type: ignore[misc]
         if self.length is COMPACT:
             count -= 1
         if count < 0:
-            if self.nullable and count == -1:
+            if self.nullable:
                 return None
             raise SchemaError("null where this version has no null", path=path)
         # As in the compiled code: no count is believed that the bytes left cannot hold.
@@ -149,7 +145,10 @@ class ArrayOf(Construct):  # type: ignore[misc]
 
 
 class NullableStruct(Construct):  # type: ignore[misc]
-    """A struct behind a mark: int8 -1 null, 1 present; inside a tag an unsigned varint 0 null, 1 present (KIP-893)."""
+    """A struct behind a mark: int8 -1 null, 1 present; inside a tag an unsigned varint 0 null, 1 present (KIP-893).
+
+    Like Kafka's readers this one takes any negative mark for a null, and any other for a struct.
+    """
 
     def __init__(self, subcon: Construct, mark: Construct) -> None:
         super().__init__()
@@ -158,10 +157,8 @@ class NullableStruct(Construct):  # type: ignore[misc]
 
     def _parse(self, stream: Any, context: Any, path: str) -> Any:
         mark = self.mark._parsereport(stream, context, path)
-        if mark == (0 if self.mark is COMPACT else -1):
+        if mark == 0 if self.mark is COMPACT else mark < 0:
             return None
-        if mark <= 0:
-            raise SchemaError(f"{mark} marks neither a struct nor its absence", path=path)
         return self.subcon._parsereport(stream, context, path)
 
     def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
@@ -185,8 +182,9 @@ class TaggedField(NamedTuple):
 class TagSection(Construct):  # type: ignore[misc]
     """The tagged fields that end a struct of a flexible version (KIP-482).
 
-    A count, then for each field, tags ascending, the tag, the size and the bytes. In a container it is a dict of tag ->
-    value for the known `fields` and tag -> bytes for the unknown ones.
+    A count, then for each field the tag, the size and the bytes. They are written with tags ascending; like Kafka's
+    readers this one takes them in any order, and the last of a tag that comes twice. In a container it is a dict of
+    tag -> value for the known `fields` and tag -> bytes for the unknown ones.
     """
 
     def __init__(self, fields: tuple[TaggedField, ...]) -> None:
@@ -197,12 +195,8 @@ class TagSection(Construct):  # type: ignore[misc]
     def _parse(self, stream: Any, context: Any, path: str) -> dict[int, Any]:
         known = {field.tag: field for field in self.fields}
         values: dict[int, Any] = {}
-        last = -1
         for _ in range(COMPACT._parsereport(stream, context, path)):
             tag = COMPACT._parsereport(stream, context, path)
-            if tag <= last:
-                raise SchemaError(f"tag {tag} after tag {last}", path=path)
-            last = tag
             size = COMPACT._parsereport(stream, context, path)
             if tag not in known:
                 values[tag] = stream_read(stream, size, path)
@@ -248,6 +242,17 @@ def minimum_size(subcon: Construct) -> int:
     if isinstance(subcon, NullableStruct | TagSection):
         return 1
     return sum(minimum_size(inner) for inner in subcon.subcons)
+
+
+def has_records(subcon: Construct) -> bool:
+    """Whether a field of kind "records" stands anywhere inside."""
+    if isinstance(subcon, LengthPrefixed):
+        return subcon.kind == "records"
+    if isinstance(subcon, Renamed | ArrayOf | NullableStruct):
+        return has_records(subcon.subcon)
+    if isinstance(subcon, TagSection):
+        return any(has_records(field.subcon) for field in subcon.fields)
+    return isinstance(subcon, MessageStruct) and any(has_records(inner) for inner in subcon.subcons)
 
 
 def unnamed(renamed: Construct) -> Construct:

@@ -34,12 +34,12 @@ def encode_uvarint(value: int) -> bytes:
     return _encode(value)
 
 
-def uvarint_tail(buffer: bytes | bytearray, first: int, position: int) -> tuple[int, int]:
-    """The rest of a varint whose `first` byte, above 127, was read; returns (value, the position behind it)."""
-    value = first & 0x7F
+def long_uvarint(buffer: bytes | bytearray, position: int) -> tuple[int, int]:
+    """A varint of two bytes or more at `position`: (value, the position of its last byte)."""
+    value = buffer[position] & 0x7F
     for shift in (7, 14, 21, 28):
-        byte = buffer[position]
         position += 1
+        byte = buffer[position]
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             if value > 0xFFFFFFFF:
@@ -50,5 +50,7 @@ def uvarint_tail(buffer: bytes | bytearray, first: int, position: int) -> tuple[
 
 def decode_uvarint(buffer: bytes | bytearray, position: int) -> tuple[int, int]:
     """(value, the position behind it). Raises VarintError, or IndexError where the bytes end."""
-    first = buffer[position]
-    return (first, position + 1) if first < 0x80 else uvarint_tail(buffer, first, position + 1)
+    value = buffer[position]
+    if value > 127:
+        value, position = long_uvarint(buffer, position)
+    return value, position + 1
