@@ -25,7 +25,7 @@ class Served:
     functions by version, filled at first use.
     """
 
-    __slots__ = ("advertised", "api", "decoders", "encoders", "flexible_from", "handle", "name", "versions", "_module")
+    __slots__ = ("_module", "advertised", "api", "decoders", "encoders", "flexible_from", "handle", "name", "versions")
 
     def __init__(self, name: str) -> None:
         self.api: Api = BY_NAME[name]

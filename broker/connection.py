@@ -26,6 +26,7 @@ from ..wire.errors import KafkaError
 from ..wire.uvarint import decode_uvarint
 from .api_table import API_VERSIONS_KEY, SERVED, Served
 from .context import RequestContext
+from .file_slice import FileSlice
 
 if TYPE_CHECKING:
     from .broker import Broker
@@ -101,7 +102,7 @@ class Connection:
         self.frame: bytearray | None = None  # a large frame that is being read
         self.frame_filled = 0
         self.in_flight: Pending[Any] | None = None
-        self.out: deque[Any] = deque()  # bytes and file ranges, not yet sent
+        self.out: deque[bytes | memoryview | FileSlice] = deque()  # not yet sent
         self.answer_bytes = 0
         self.interest = (True, False)
         self.closed = False
@@ -231,15 +232,9 @@ class Connection:
                 self._set_client_id(bytes(name))
         elif size != -1:
             raise CloseConnection(f"a client id of {size} bytes")
-        context = RequestContext(
-            self.broker,
-            self,
-            version,
-            self.client_id if size >= 0 else None,
-            self.client_host,
-            self.listener.name,
-            self.broker.now_ms(),
-        )
+        now_ms = self.last_active_ms = self.broker.now_ms()
+        client_id = self.client_id if size >= 0 else None
+        context = RequestContext(self.broker, self, version, client_id, self.client_host, self.listener.name, now_ms)
         if version not in row.versions:
             if api_key != API_VERSIONS_KEY:
                 raise CloseConnection(f"{row.name} version {version} is not served")
@@ -369,24 +364,23 @@ class Connection:
             return False
         return True
 
-    def _send_file(self, file_range: Any) -> bool:
+    def _send_file(self, part: FileSlice) -> bool:
         """Send a file range from the page cache; False if the socket is full. It is released when it is sent."""
         out = self.out
         try:
             if HAS_SENDFILE:
-                sent = os.sendfile(self.fd, file_range.fd, file_range.position, file_range.length)
+                sent = os.sendfile(self.fd, part.fd, part.position, part.remaining)
             else:
-                sent = self.sock.send(os.pread(file_range.fd, min(file_range.length, READ_BYTES), file_range.position))
+                sent = self.sock.send(os.pread(part.fd, min(part.remaining, READ_BYTES), part.position))
         except (BlockingIOError, InterruptedError):
             return False
         if not sent:
             raise CloseConnection("a log file ended before a range of it was sent")
-        file_range.position += sent
-        file_range.length -= sent
-        if file_range.length:
-            return HAS_SENDFILE is False
-        out.popleft()
-        file_range.release()
+        part.position += sent
+        part.remaining -= sent
+        if not part.remaining:
+            out.popleft()
+            part.release()
         return True
 
     def on_writable(self) -> None:

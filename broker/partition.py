@@ -12,6 +12,7 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Protocol
 
+from ..storage.checks import Origin
 from ..wire.errors import ErrorCode, KafkaError
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Partition:
     def high_watermark(self) -> int:
         return self.log.high_watermark
 
-    def append(self, batch: bytes | memoryview, now_ms: int, origin: str = "client") -> AppendInfo:
+    def append(self, batch: bytes | memoryview, now_ms: int, origin: Origin = Origin.CLIENT) -> AppendInfo:
         """Append one batch and advance the high watermark; wakes who waits. Raises KafkaError."""
         log = self.log
         info = log.append_as_leader(batch, leader_epoch=self.leader_epoch, now_ms=now_ms, origin=origin)

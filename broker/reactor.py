@@ -59,7 +59,8 @@ class EpollPoller:
         """(fd, readable or hung up, writable) of the sockets that are ready."""
         write = select.EPOLLOUT
         return [
-            (fd, events & ~write != 0, events & write != 0) for fd, events in self._epoll.poll(timeout_s, EVENTS_A_ROUND)
+            (fd, events & ~write != 0, events & write != 0)
+            for fd, events in self._epoll.poll(timeout_s, EVENTS_A_ROUND)
         ]
 
 

@@ -36,7 +36,7 @@ def bind(host: str, port: int) -> socket.socket:
     """A bound, listening, non-blocking socket; port 0 picks a free one. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     if not host:
-        host = "0.0.0.0"  # noqa: S104  # an empty host in `listeners` means every interface, as in Kafka
+        host = "0.0.0.0"  # an empty host in `listeners` means every interface, as in Kafka
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,7 +1,7 @@
 """Deadlines of the whole broker in one heap: delayed fetches, group sessions, idle connections.
 
-The clock is a parameter, so that tests and a control API can move it. Cancelled timers stay in the heap until their time
-comes (lazy deletion); a callback must not raise.
+The clock is a parameter, so that tests and a control API can move it. Cancelled timers stay in the heap until their
+time comes (lazy deletion); a callback must not raise.
 """
 
 from __future__ import annotations

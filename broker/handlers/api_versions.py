@@ -68,9 +68,7 @@ def unsupported_version(context: RequestContext) -> ApiVersionsResponse:
     return ApiVersionsResponse(
         error_code=ErrorCode.UNSUPPORTED_VERSION,
         api_keys=[
-            ApiVersion(
-                api_key=API_VERSIONS_KEY, min_version=row.advertised.start, max_version=row.advertised.stop - 1
-            )
+            ApiVersion(api_key=API_VERSIONS_KEY, min_version=row.advertised.start, max_version=row.advertised.stop - 1)
         ],
         throttle_time_ms=0,
     )

@@ -14,6 +14,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
+from ...storage.checks import RecordsRejected
 from ...storage.pending import Pending
 from ...wire.errors import ErrorCode, KafkaError
 from ...wire.messages.produce import (
@@ -24,7 +25,7 @@ from ...wire.messages.produce import (
     ProduceResponse,
     TopicProduceResponse,
 )
-from ...wire.records import BATCH_OVERHEAD, COMPRESSION_MASK, TRANSACTIONAL_FLAG, RecordError
+from ...wire.records import BATCH_OVERHEAD, COMPRESSION_MASK, TRANSACTIONAL_FLAG
 from ..connection import CloseConnection
 from ..context import RequestContext
 from ..partition import Partition
@@ -93,9 +94,7 @@ def _append(
     if partition.topic[:2] == "__" and context.client_id != ADMIN_CLIENT_ID:
         image = context.broker.catalogue.topic(partition.topic)
         if image is not None and image.is_internal:
-            raise KafkaError(
-                ErrorCode.INVALID_TOPIC_EXCEPTION, f"Cannot append to internal topic {partition.topic}"
-            )
+            raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"Cannot append to internal topic {partition.topic}")
     info = partition.append(records, context.now_ms)
     return PartitionProduceResponse(
         index=data.index,
@@ -114,7 +113,7 @@ def _refuse_transactional(transactional_id: str | None, version: int) -> None:
 
 
 def _failure(index: int, error: KafkaError) -> PartitionProduceResponse:
-    record_errors = error.record_errors if isinstance(error, RecordError) else ()
+    record_errors = error.record_errors if isinstance(error, RecordsRejected) else ()
     return PartitionProduceResponse(
         index=index,
         error_code=error.code,

@@ -1,0 +1,223 @@
+"""Fetch v4-18 (KIP-227 sessions v7, KIP-320 epochs v9, KIP-516 topic ids v13, KIP-951 endpoints v16).
+
+Records leave as file ranges, unread. The first batch of a request is given even if it is larger than the limits; beyond
+it a batch may be cut by the byte limit. A request that finds fewer than `min_bytes` is parked: an append to one of its
+partitions wakes it, or `max_wait_ms` passes. An error of a log ends the wait at once; a topic, partition or id that is
+unknown does not, unless all are. Source: kafka.server.KafkaApis.handleFetchRequest, DelayedFetch, ReplicaManager.
+
+Left out: replicas as fetchers come with replication (a replica id is taken for a consumer's); aborted transactions and
+the last stable offset below the high watermark come with transactions. Kafka neither down-converts nor refuses zstd.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from ...storage.interface import ReadResult
+from ...storage.pending import Pending
+from ...wire.errors import ErrorCode, KafkaError
+from ...wire.messages.fetch import (
+    EpochEndOffset,
+    FetchableTopicResponse,
+    FetchRequest,
+    FetchResponse,
+    PartitionData,
+)
+from ..context import RequestContext
+from ..fetch_sessions import Fetch, FetchPartition
+from ..file_slice import FileSlice
+from ..partition import Partition
+
+#: Up to this size one read and one send of header and records together are cheaper than sendfile behind a header.
+COPY_BYTES: Final = 16_384
+_TOPIC_IDS_FROM: Final = 13
+_READ_COMMITTED: Final = 1
+#: Errors that no wait can mend but that do not end one either: other partitions may have records.
+_PATIENT: Final = frozenset(
+    {ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID, ErrorCode.INCONSISTENT_TOPIC_ID}
+)
+
+
+def handle(request: FetchRequest, context: RequestContext) -> FetchResponse | Pending[FetchResponse]:
+    by_id = context.api_version >= _TOPIC_IDS_FROM
+    try:
+        fetch = context.broker.fetch_sessions.begin(request, by_id, context.now_ms)
+    except KafkaError as error:
+        return FetchResponse(throttle_time_ms=0, error_code=error.code, responses=[])
+    reading = Reading(request, fetch, context)
+    parked = reading.read()
+    return parked if parked is not None else reading.response()
+
+
+class Reading:
+    """One fetch: its partitions read, its answer, and its wait if there is too little to answer."""
+
+    __slots__ = ("answers", "by_id", "context", "fetch", "missing_bytes", "partitions", "pending", "request", "timer")
+
+    def __init__(self, request: FetchRequest, fetch: Fetch, context: RequestContext) -> None:
+        self.request = request
+        self.fetch = fetch
+        self.context = context
+        self.by_id = context.api_version >= _TOPIC_IDS_FROM
+        self.answers: list[tuple[FetchPartition, PartitionData]] = []
+        self.partitions: list[Partition] = []
+        self.missing_bytes = 0
+        self.pending: Pending[FetchResponse] | None = None
+        self.timer: Any = None
+
+    def read(self, last: bool = False) -> Pending[FetchResponse] | None:
+        """Read all partitions. Parks, and returns the pending answer, if there is too little; `last` does not park."""
+        request = self.request
+        left = min(request.max_bytes, self.context.broker.fetch_max_bytes)
+        self.answers = []
+        self.partitions = []
+        size, failed, patient = 0, False, 0
+        for asked in self.fetch.partitions:
+            try:
+                partition = self._find(asked)
+                answer = self._read_partition(partition, asked, left - size, first=size == 0)
+                self.partitions.append(partition)
+                if answer.diverging_epoch.epoch >= 0:
+                    failed = True
+            except KafkaError as error:
+                answer = _failure(asked.index, error.code)
+                if error.code in _PATIENT:
+                    patient += 1
+                else:
+                    failed = True
+            size += len(answer.records or b"")
+            self.answers.append((asked, answer))
+        if (
+            last
+            or failed
+            or size >= request.min_bytes
+            or request.max_wait_ms <= 0
+            or patient == len(self.fetch.partitions)
+        ):
+            return None
+        self.missing_bytes = request.min_bytes - size
+        return self._park()
+
+    def _find(self, asked: FetchPartition) -> Partition:
+        broker = self.context.broker
+        if self.by_id:
+            image = broker.catalogue.topic_by_id(asked.topic)
+            if image is None:
+                raise KafkaError(ErrorCode.UNKNOWN_TOPIC_ID)
+            partition = broker.partitions.get(image.name, asked.index)
+        else:
+            partition = broker.partitions.get(asked.topic, asked.index)
+        if partition is None:
+            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        return partition
+
+    def _read_partition(self, partition: Partition, asked: FetchPartition, left: int, first: bool) -> PartitionData:
+        error = partition.check_leader_epoch(asked.current_leader_epoch)
+        if error:
+            raise KafkaError(error)
+        log = partition.log
+        answer = PartitionData(
+            partition_index=asked.index,
+            error_code=0,
+            high_watermark=log.high_watermark,
+            last_stable_offset=log.last_stable_offset,
+            log_start_offset=log.log_start_offset,
+            aborted_transactions=[] if self.request.isolation_level == _READ_COMMITTED else None,
+            records=b"",
+        )
+        if asked.last_fetched_epoch >= 0:
+            known = log.end_offset_for_epoch(asked.last_fetched_epoch)
+            if known.leader_epoch < asked.last_fetched_epoch or known.end_offset < asked.fetch_offset:
+                answer.diverging_epoch = EpochEndOffset(epoch=known.leader_epoch, end_offset=known.end_offset)
+                return answer
+        end = log.last_stable_offset if self.request.isolation_level == _READ_COMMITTED else log.high_watermark
+        found = log.read(asked.fetch_offset, min(left, asked.max_bytes), min_one=first, max_offset=end)
+        answer.records = _records(found)
+        return answer
+
+    # --- waiting --------------------------------------------------------------------------------------------------
+
+    def _park(self) -> Pending[FetchResponse]:
+        self._release()
+        if self.pending is None:
+            self.pending = Pending()
+            self.pending.on_abandoned = self._unpark
+            deadline_ms = self.context.now_ms + self.request.max_wait_ms
+            self.timer = self.context.broker.timers.call_at(deadline_ms, self._finish)
+            for partition in self.partitions:
+                partition.waiters.add(self)
+        return self.pending
+
+    def on_appended(self, size_bytes: int) -> None:
+        """A partition that this fetch waits for has grown."""
+        self.missing_bytes -= size_bytes
+        if self.missing_bytes <= 0 and self.read() is None:
+            self._answer()
+
+    def on_removed(self) -> None:
+        """A partition that this fetch waits for was deleted."""
+        self._finish()
+
+    def _finish(self) -> None:
+        """Answer with what there is."""
+        self.read(last=True)
+        self._answer()
+
+    def _answer(self) -> None:
+        assert self.pending is not None
+        self._unpark()
+        self.pending.complete(self.response())
+
+    def _unpark(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+        for partition in self.partitions:
+            partition.waiters.discard(self)
+
+    def _release(self) -> None:
+        """Give back the file ranges of a reading that will be done again."""
+        for _, answer in self.answers:
+            if isinstance(answer.records, FileSlice):
+                answer.records.release()
+        self.answers = []
+
+    # --- the answer -----------------------------------------------------------------------------------------------
+
+    def response(self) -> FetchResponse:
+        """The answer; in an incremental session without the partitions that have no news."""
+        session = self.fetch.session
+        answers = self.answers
+        if session is not None:
+            news = [(asked, answer) for asked, answer in answers if asked.is_news(answer) or not self.fetch.incremental]
+            session.served([(asked.topic, asked.index) for asked, answer in news if answer.records])
+            answers = news
+        topics: list[FetchableTopicResponse] = []
+        current: str | bytes | None = None
+        for asked, answer in answers:
+            if asked.topic != current:
+                current = asked.topic
+                topics.append(
+                    FetchableTopicResponse(topic_id=current, topic="", partitions=[])
+                    if isinstance(current, bytes)
+                    else FetchableTopicResponse(topic=current, topic_id=bytes(16), partitions=[])
+                )
+            topics[-1].partitions.append(answer)
+        return FetchResponse(
+            throttle_time_ms=0, error_code=0, session_id=session.id if session is not None else 0, responses=topics
+        )
+
+
+def _records(found: ReadResult) -> bytes | FileSlice:
+    """What was read, as a response carries it: a few bytes are copied, more of them stay in the file."""
+    length = found.length
+    if length > COPY_BYTES and found.fd >= 0:
+        return FileSlice(found)
+    data = found.read() if length else b""
+    found.release()
+    return data
+
+
+def _failure(index: int, code: ErrorCode) -> PartitionData:
+    return PartitionData(
+        partition_index=index, error_code=code, high_watermark=-1, aborted_transactions=[], records=b""
+    )
