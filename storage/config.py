@@ -1,0 +1,93 @@
+"""The topic configs that concern a log, with Kafka's names (dots as underscores) and defaults.
+
+Source: org.apache.kafka.common.config.TopicConfig, org.apache.kafka.storage.internals.log.LogConfig of 4.3.1.
+
+Left out: compression.type and its levels (batches are stored as they were sent), the configs of compaction,
+segment.jitter.ms, file.delete.delay.ms (removed at once), preallocate, tiered storage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+from ..wire.errors import ErrorCode, KafkaError
+
+MAX_INT64: Final = 0x7FFFFFFFFFFFFFFF
+
+
+def _boolean(text: str) -> bool:
+    return {"true": True, "false": False}[text.strip().lower()]
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _timestamp_type(text: str) -> str:
+    if text not in ("CreateTime", "LogAppendTime"):
+        raise ValueError(text)
+    return text
+
+
+#: How the text of a config becomes a field's value, by the field's annotation; those that need more by name.
+_PARSERS: Final[dict[str, Callable[[str], Any]]] = {
+    "int": int,
+    "bool": _boolean,
+    "tuple[str, ...]": _names,
+    "message_timestamp_type": _timestamp_type,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LogConfig:
+    """Sizes in bytes, times in ms; -1 in a retention means without end."""
+
+    cleanup_policy: tuple[str, ...] = ("delete",)
+    flush_messages: int = MAX_INT64
+    flush_ms: int = MAX_INT64
+    index_interval_bytes: int = 4096
+    max_message_bytes: int = 1_048_588
+    message_timestamp_after_max_ms: int = 3_600_000
+    message_timestamp_before_max_ms: int = MAX_INT64
+    message_timestamp_type: str = "CreateTime"
+    retention_bytes: int = -1
+    retention_ms: int = 604_800_000
+    segment_bytes: int = 1_073_741_824
+    segment_index_bytes: int = 10_485_760
+    segment_ms: int = 604_800_000
+    #: Not Kafka's: look into every batch of every client, as Kafka always does (`klamm.validate.records`).
+    klamm_validate_records: bool = False
+
+    @classmethod
+    def from_strings(cls, configs: Mapping[str, str]) -> LogConfig:
+        """From a topic's configs in Kafka's names; those that do not concern the log are passed over.
+
+        Ranges are the business of whoever accepts configs. Raises KafkaError(INVALID_CONFIG) for text that is not of
+        the config's type.
+        """
+        values: dict[str, Any] = {}
+        for field in fields(cls):
+            name = field.name.replace("_", ".")
+            text = configs.get(name)
+            if text is None:
+                continue
+            parse = _PARSERS.get(field.name) or _PARSERS[str(field.type)]
+            try:
+                values[field.name] = parse(text)
+            except (ValueError, KeyError):
+                raise KafkaError(ErrorCode.INVALID_CONFIG, f"Invalid value {text} for configuration {name}") from None
+        return cls(**values)
+
+    @property
+    def is_compacted(self) -> bool:
+        return "compact" in self.cleanup_policy
+
+    @property
+    def is_deleted(self) -> bool:
+        return "delete" in self.cleanup_policy
+
+    @property
+    def is_log_append_time(self) -> bool:
+        return self.message_timestamp_type == "LogAppendTime"

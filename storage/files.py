@@ -1,0 +1,139 @@
+"""Every call that storage makes to the operating system's files, in one class that tests replace.
+
+A test overrides a method to fail a write, tear it at a byte, or fill the disk; nothing else in storage imports `os`
+to touch a file. `plain=True` hides the calls that not every system has, so that their twins are tested where the
+fast ones exist.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Final
+
+from ..wire.errors import ErrorCode, KafkaError
+
+Buffer = bytes | bytearray | memoryview
+
+
+class Files:
+    """Primitive file operations on paths and descriptors. All raise OSError; none retries but for short writes."""
+
+    def __init__(self, *, plain: bool = False) -> None:
+        self.has_pwritev: Final = hasattr(os, "pwritev") and not plain
+
+    def open(self, path: str, *, create: bool = False) -> int:
+        """A descriptor for reading and writing; FileNotFoundError unless the file is there or `create`."""
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0), 0o644)
+
+    def close(self, fd: int) -> None:
+        os.close(fd)
+
+    def size(self, fd: int) -> int:
+        return os.fstat(fd).st_size
+
+    def pread(self, fd: int, count: int, position: int) -> bytes:
+        """At most `count` bytes; fewer only where the file ends."""
+        return os.pread(fd, count, position)
+
+    def pwritev(self, fd: int, buffers: Sequence[Buffer], position: int) -> int:
+        """Writes `buffers` one after the other at `position`; returns how many bytes were taken."""
+        if self.has_pwritev:
+            return os.pwritev(fd, buffers, position)
+        return os.pwrite(fd, b"".join(buffers), position)
+
+    def truncate(self, fd: int, size: int) -> None:
+        os.ftruncate(fd, size)
+
+    def sync(self, fd: int) -> None:
+        """Returns when the file's bytes are on the device (fdatasync where there is one)."""
+        if hasattr(os, "fdatasync"):
+            os.fdatasync(fd)
+        else:
+            os.fsync(fd)
+
+    def sync_folder(self, path: str) -> None:
+        """Makes creations, renames and removals in the folder durable."""
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def rename(self, source: str, target: str) -> None:
+        os.replace(source, target)
+
+    def remove(self, path: str) -> None:
+        os.unlink(path)
+
+    def names(self, folder: str) -> list[str]:
+        """Names in the folder, in no order."""
+        return os.listdir(folder)
+
+    def folders(self, folder: str) -> list[str]:
+        """Names of the folders in it, in no order; one system call serves many of them."""
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries if entry.is_dir()]
+
+    def make_folder(self, path: str) -> None:
+        """Parents too; fine if it is there."""
+        os.makedirs(path, exist_ok=True)
+
+    def remove_folder(self, path: str) -> None:
+        """The folder must be empty."""
+        os.rmdir(path)
+
+    def modified_ms(self, path: str) -> int:
+        return int(os.stat(path).st_mtime * 1000)
+
+
+def write_all(files: Files, fd: int, data: Buffer, position: int) -> None:
+    """Writes all of `data`, in several calls if the system takes it in pieces."""
+    view = memoryview(data)
+    while len(view):
+        written = files.pwritev(fd, (view,), position)
+        view = view[written:]
+        position += written
+
+
+def read_file(files: Files, path: str) -> bytes | None:
+    """The file's bytes, None if there is no such file."""
+    try:
+        fd = files.open(path)
+    except FileNotFoundError:
+        return None
+    try:
+        return files.pread(fd, files.size(fd), 0)
+    finally:
+        files.close(fd)
+
+
+def replace_file(files: Files, path: str, data: bytes, *, sync: bool) -> None:
+    """Puts `data` in place of the file at once: a reader sees the old bytes or the new ones, never a part.
+
+    With `sync` they outlive a loss of power, else only the process.
+    """
+    temporary = path + ".tmp"
+    fd = files.open(temporary, create=True)
+    try:
+        files.truncate(fd, 0)
+        write_all(files, fd, data, 0)
+        if sync:
+            files.sync(fd)
+    finally:
+        files.close(fd)
+    files.rename(temporary, path)
+    if sync:
+        files.sync_folder(os.path.dirname(path))
+
+
+def remove_if_there(files: Files, path: str) -> None:
+    try:
+        files.remove(path)
+    except FileNotFoundError:
+        pass
+
+
+def storage_error(error: OSError, what: str) -> KafkaError:
+    """The error that a client gets when the disk fails or is full."""
+    return KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{what}: {error}")

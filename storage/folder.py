@@ -1,0 +1,301 @@
+"""A broker's data folder: its lock and identity, the partitions in it, and the checkpoints they share.
+
+Opening it lists partition folders and reads a handful of small files; a partition's own files are opened when it is
+first asked for. Source: kafka.log.LogManager, MetaPropertiesEnsemble, OffsetCheckpointFile, CleanShutdownFileHandler.
+
+Left out: several log.dirs, a failed folder going offline.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import uuid
+from collections.abc import Callable
+from typing import Final
+
+from ..wire.errors import ErrorCode, KafkaError
+from . import checkpoints
+from .config import LogConfig
+from .files import Files, read_file, remove_if_there, replace_file, storage_error, write_all
+from .handles import HandleCache
+from .log import Log
+from .producers import DEFAULT_EXPIRATION_MS
+
+DELETE_SUFFIX: Final = "-delete"
+
+#: `topic-partition`; a topic's own name may hold dashes and digits.
+_PARTITION_FOLDER: Final = re.compile(r"(.+)-(\d+)")
+
+
+class FolderLockedError(Exception):
+    """Another process uses the data folder. `pid` is its process id, None when it did not leave one."""
+
+    def __init__(self, path: str, pid: int | None) -> None:
+        super().__init__(f"{path} is in use by {'another process' if pid is None else f'process {pid}'}")
+        self.pid = pid
+
+
+class WrongFolderError(Exception):
+    """meta.properties says that the folder belongs to another node or cluster."""
+
+
+class DataFolder:
+    """See `interface.LogEngine`. Raises KafkaError(KAFKA_STORAGE_ERROR) when the disk fails."""
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        node_id: int,
+        cluster_id: str | None = None,
+        files: Files | None = None,
+        open_files: int | None = None,
+        producer_expiration_ms: int = DEFAULT_EXPIRATION_MS,
+        new_uuid: Callable[[], bytes] = lambda: uuid.uuid4().bytes,
+    ) -> None:
+        """Opens the folder, making it if need be, and takes its lock.
+
+        `cluster_id` names a new folder (default: one made up) and must fit an old one. `open_files` bounds the
+        descriptors (default: half of the process's limit). Raises FolderLockedError, WrongFolderError.
+        """
+        self.path = os.path.abspath(path)
+        self.files = files or Files()
+        self.cache = HandleCache(self.files, open_files)
+        self.producer_expiration_ms = producer_expiration_ms
+        self._new_uuid = new_uuid
+        self._open: dict[tuple[str, int], Log] = {}
+        try:
+            self.files.make_folder(self.path)
+            self._lock = self._take_lock()
+            try:
+                self._identify(node_id, cluster_id)
+                self._load()
+            except BaseException:
+                os.close(self._lock)
+                raise
+        except OSError as error:
+            raise storage_error(error, f"cannot open {self.path}") from error
+
+    # --- opening --------------------------------------------------------------------------------------------------
+
+    def _take_lock(self) -> int:
+        """flock keeps out another klamm, in this process too; lockf keeps out Kafka, whose JVM uses POSIX locks."""
+        fd = os.open(self._file(checkpoints.LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            owner = os.pread(fd, 20, 0).strip()
+            os.close(fd)
+            if not isinstance(error, BlockingIOError | PermissionError):
+                raise
+            raise FolderLockedError(self.path, int(owner) if owner.isdigit() else None) from None
+        os.ftruncate(fd, 0)
+        write_all(self.files, fd, b"%d\n" % os.getpid(), 0)
+        return fd
+
+    def _identify(self, node_id: int, cluster_id: str | None) -> None:
+        data = read_file(self.files, self._file(checkpoints.META_PROPERTIES))
+        if data is None:
+            self.cluster_id = cluster_id or checkpoints.encode_uuid(self._new_uuid())
+            self.directory_id = self._new_uuid()
+            properties = {
+                "version": "1",
+                "node.id": str(node_id),
+                "cluster.id": self.cluster_id,
+                "directory.id": checkpoints.encode_uuid(self.directory_id),
+            }
+            self._replace(checkpoints.META_PROPERTIES, checkpoints.encode_properties(properties), sync=True)
+            return
+        properties = checkpoints.decode_properties(data)
+        if properties.get("version") != "1" or "cluster.id" not in properties:
+            raise WrongFolderError(f"{self._file(checkpoints.META_PROPERTIES)} is damaged or of another version")
+        if properties.get("node.id") != str(node_id):
+            raise WrongFolderError(f"{self.path} belongs to node {properties.get('node.id')}, not {node_id}")
+        self.cluster_id = properties["cluster.id"]
+        if cluster_id is not None and cluster_id != self.cluster_id:
+            raise WrongFolderError(f"{self.path} belongs to cluster {self.cluster_id}, not {cluster_id}")
+        try:
+            self.directory_id = checkpoints.decode_uuid(properties.get("directory.id", ""))
+        except checkpoints.CheckpointError as error:
+            raise WrongFolderError(f"{self._file(checkpoints.META_PROPERTIES)}: {error}") from None
+
+    def _load(self) -> None:
+        self._recovery_points = self._read_offsets(checkpoints.RECOVERY_POINTS)
+        self._log_start_offsets = self._read_offsets(checkpoints.LOG_START_OFFSETS)
+        self._high_watermarks = self._read_offsets(checkpoints.HIGH_WATERMARKS)
+        clean_mark = self._file(checkpoints.CLEAN_SHUTDOWN)
+        #: The last process closed its logs.
+        self.was_clean = read_file(self.files, clean_mark) is not None
+        self._partitions: set[tuple[str, int]] = set()
+        for name in self.files.folders(self.path):
+            if name.endswith(DELETE_SUFFIX):
+                self._remove_folder(os.path.join(self.path, name))
+            elif match := _PARTITION_FOLDER.fullmatch(name):
+                self._partitions.add((match[1], int(match[2])))
+        # From here on an end without `close` is an unclean one. Logs not touched by then lose nothing: their
+        # recovery points, which say that all of each is whole, are in the checkpoint.
+        remove_if_there(self.files, clean_mark)
+
+    def _read_offsets(self, name: str) -> dict[tuple[str, int], int]:
+        """A lost or damaged checkpoint costs a longer recovery, no data."""
+        data = read_file(self.files, self._file(name))
+        try:
+            return checkpoints.decode_offsets(data) if data else {}
+        except checkpoints.CheckpointError:
+            return {}
+
+    # --- partitions -----------------------------------------------------------------------------------------------
+
+    def partitions(self) -> list[tuple[str, int]]:
+        """(topic, partition) of every log in the folder, sorted."""
+        return sorted(self._partitions)
+
+    def open_logs(self) -> dict[tuple[str, int], Log]:
+        """The logs that have been touched."""
+        return dict(self._open)
+
+    def get(self, topic: str, partition: int) -> Log | None:
+        """The log if it has been opened."""
+        return self._open.get((topic, partition))
+
+    def topic_id(self, topic: str, partition: int) -> bytes | None:
+        """The 16 bytes in partition.metadata, None if there is none. Raises KafkaError(KAFKA_STORAGE_ERROR)."""
+        path = os.path.join(self.partition_folder(topic, partition), checkpoints.PARTITION_METADATA)
+        try:
+            data = read_file(self.files, path)
+            return None if data is None else checkpoints.decode_partition_metadata(data)
+        except (OSError, checkpoints.CheckpointError) as error:
+            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{path}: {error}") from error
+
+    def partition_folder(self, topic: str, partition: int) -> str:
+        return os.path.join(self.path, f"{topic}-{partition}")
+
+    def create(self, topic: str, partition: int, topic_id: bytes, config: LogConfig, now_ms: int) -> Log:
+        """A new, empty log; the one that is there if its topic id is the same.
+
+        Raises KafkaError(INCONSISTENT_TOPIC_ID) if it has another.
+        """
+        folder = self.partition_folder(topic, partition)
+        if (topic, partition) in self._partitions:
+            found = self.topic_id(topic, partition)
+            if found is not None and found != topic_id:
+                raise KafkaError(ErrorCode.INCONSISTENT_TOPIC_ID, f"{folder} belongs to another topic id")
+        try:
+            self.files.make_folder(folder)
+            metadata = checkpoints.encode_partition_metadata(topic_id)
+            replace_file(self.files, os.path.join(folder, checkpoints.PARTITION_METADATA), metadata, sync=False)
+        except OSError as error:
+            raise storage_error(error, f"cannot create {folder}") from error
+        self._partitions.add((topic, partition))
+        return self.open(topic, partition, config, now_ms)
+
+    def open(self, topic: str, partition: int, config: LogConfig, now_ms: int) -> Log:
+        """The log, opened and recovered at the first touch; `config` counts for that only.
+
+        Raises KafkaError: UNKNOWN_TOPIC_OR_PARTITION if it is not in the folder.
+        """
+        key = (topic, partition)
+        log = self._open.get(key)
+        if log is not None:
+            return log
+        if key not in self._partitions:
+            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"{topic}-{partition} is not in {self.path}")
+        log = Log(
+            self.cache,
+            self.partition_folder(topic, partition),
+            config,
+            now_ms,
+            recovery_point=self._recovery_points.get(key, 0),
+            log_start_offset=self._log_start_offsets.get(key, 0),
+            high_watermark=self._high_watermarks.get(key, 0),
+            clean=self.was_clean,
+            expiration_ms=self.producer_expiration_ms,
+            checkpoint=self.checkpoint,
+        )
+        self._open[key] = log
+        return log
+
+    def delete(self, topic: str, partition: int) -> None:
+        """Removes the log for good. Readers with a lease read on. Nothing if it is not there."""
+        key = (topic, partition)
+        log = self._open.pop(key, None)
+        if log is not None:
+            log.discard()
+        if key not in self._partitions:
+            return
+        folder = self.partition_folder(topic, partition)
+        # Renamed first: what a crash leaves of it is then no partition (at most 255 bytes, as Kafka cuts it).
+        suffix = f".{self._new_uuid().hex()}{DELETE_SUFFIX}"
+        condemned = os.path.join(self.path, f"{topic}-{partition}"[: 255 - len(suffix)] + suffix)
+        try:
+            self.files.rename(folder, condemned)
+            self._partitions.discard(key)
+            for offsets in (self._recovery_points, self._log_start_offsets, self._high_watermarks):
+                offsets.pop(key, None)
+            self.checkpoint()
+            self._remove_folder(condemned)
+        except OSError as error:
+            raise storage_error(error, f"cannot delete {folder}") from error
+
+    def _remove_folder(self, folder: str) -> None:
+        for name in self.files.names(folder):
+            self.files.remove(os.path.join(folder, name))
+        self.files.remove_folder(folder)
+
+    # --- checkpoints and the end ----------------------------------------------------------------------------------
+
+    def checkpoint(self) -> None:
+        """Writes recovery points, log starts and high watermarks of all partitions. Raises KafkaError."""
+        for key, log in self._open.items():
+            self._recovery_points[key] = log.recovery_point
+            self._log_start_offsets[key] = log.log_start_offset
+            self._high_watermarks[key] = log.high_watermark
+        starts = {key: offset for key, offset in self._log_start_offsets.items() if offset > 0}
+        try:
+            self._replace(checkpoints.RECOVERY_POINTS, checkpoints.encode_offsets(self._recovery_points))
+            self._replace(checkpoints.LOG_START_OFFSETS, checkpoints.encode_offsets(starts))
+            self._replace(checkpoints.HIGH_WATERMARKS, checkpoints.encode_offsets(self._high_watermarks))
+        except OSError as error:
+            raise storage_error(error, f"checkpoint in {self.path}") from error
+
+    def flush(self) -> None:
+        """Every open log is on the device afterwards, and the checkpoints say so. Raises KafkaError."""
+        for log in self._open.values():
+            log.flush()
+        self.checkpoint()
+
+    def close(self, *, sync: bool = True) -> None:
+        """Closes all logs, leaves the mark of a clean shutdown, gives the lock back. Raises KafkaError.
+
+        Without `sync` nothing waits for the device, for a folder that is thrown away afterwards or whose machine is
+        trusted to stay up; the next start recovers only what it must.
+        """
+        try:
+            for log in self._open.values():
+                if log.failed is None:
+                    log.close(sync=sync)
+            self.checkpoint()
+            if all(log.closed_well for log in self._open.values()):
+                self._replace(checkpoints.CLEAN_SHUTDOWN, checkpoints.encode_clean_shutdown(-1), sync=sync)
+        except OSError as error:
+            raise storage_error(error, f"closing {self.path}") from error
+        finally:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Closes all descriptors and the lock and writes nothing: what a kill leaves behind."""
+        for log in self._open.values():
+            log.discard()
+        self._open.clear()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def _file(self, name: str) -> str:
+        return os.path.join(self.path, name)
+
+    def _replace(self, name: str, data: bytes, *, sync: bool = False) -> None:
+        replace_file(self.files, self._file(name), data, sync=sync)

@@ -1,0 +1,119 @@
+"""A bounded set of open files, and leases that keep one open while its bytes are on their way to a socket.
+
+A `Handle` stands for one file for as long as its segment lives; its descriptor comes and goes. When too many are
+open, the one that was not used since the last look is closed (second chance), unless a lease is out on it: a
+descriptor number closed in mid-transfer is soon another file's.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections import OrderedDict
+from typing import Final
+
+from .files import Files
+
+#: Never fewer, however low the process's limit: a roll has a log, two indexes and a snapshot open.
+MIN_OPEN_FILES: Final = 16
+
+
+def default_open_files() -> int:
+    """Half of the process's soft limit on descriptors (the other half is for sockets), at most 4096."""
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 4096 if soft == resource.RLIM_INFINITY else max(MIN_OPEN_FILES, min(4096, soft // 2))
+
+
+class Handle:
+    """One file that opens when it is needed. Belongs to the thread of its cache."""
+
+    __slots__ = ("_cache", "_doomed", "fd", "leases", "path", "used")
+
+    def __init__(self, cache: HandleCache, path: str) -> None:
+        self._cache = cache
+        self._doomed = False
+        self.path = path
+        #: -1 while closed. Use `get()` unless you just did.
+        self.fd = -1
+        self.leases = 0
+        self.used = False
+
+    def get(self) -> int:
+        """The descriptor, good until the next `get` of any handle, or until a lease taken now is released.
+
+        Raises FileNotFoundError and other OSErrors.
+        """
+        if self.fd < 0:
+            self._cache.open(self)
+        self.used = True
+        return self.fd
+
+    def lease(self) -> int:
+        """The descriptor, good until `release`."""
+        fd = self.get()
+        self.leases += 1
+        return fd
+
+    def release(self) -> None:
+        self.leases -= 1
+        if self._doomed and not self.leases:
+            self._cache.close(self)
+
+    def discard(self) -> None:
+        """Closes it, now or when the last lease is back. The file may be gone already."""
+        self._doomed = True
+        if not self.leases:
+            self._cache.close(self)
+
+
+class HandleCache:
+    """At most `limit` open descriptors, more only while more are leased."""
+
+    def __init__(self, files: Files, limit: int | None = None) -> None:
+        self.files = files
+        self.limit = default_open_files() if limit is None else limit
+        self._open: OrderedDict[Handle, None] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def handle(self, path: str) -> Handle:
+        """A handle on `path`, closed as yet; the file need not exist before `get`."""
+        return Handle(self, path)
+
+    def create(self, handle: Handle) -> None:
+        """Makes the file if it is not there, and opens it."""
+        if handle.fd < 0:
+            self.open(handle, create=True)
+
+    def open(self, handle: Handle, create: bool = False) -> None:
+        while len(self._open) >= self.limit and self._close_one():
+            pass
+        while True:
+            try:
+                handle.fd = self.files.open(handle.path, create=create)
+                break
+            except OSError as error:
+                # Others have taken the descriptors that we counted on: give ours back one by one.
+                if error.errno not in (errno.EMFILE, errno.ENFILE) or not self._close_one():
+                    raise
+        self._open[handle] = None
+
+    def close(self, handle: Handle) -> None:
+        if handle.fd >= 0:
+            fd, handle.fd = handle.fd, -1
+            del self._open[handle]
+            self.files.close(fd)
+
+    def _close_one(self) -> bool:
+        """Closes the least lately used handle that has no lease; False if there is none."""
+        for _ in range(2 * len(self._open)):
+            handle = next(iter(self._open))
+            if handle.leases or handle.used:
+                handle.used = False
+                self._open.move_to_end(handle)
+            else:
+                self.close(handle)
+                return True
+        return False

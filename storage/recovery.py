@@ -1,0 +1,132 @@
+"""What a log finds when it opens: which segments there are, where the whole batches end, who its producers were.
+
+Source: org.apache.kafka.storage.internals.log.LogLoader, LogSegment.recover, ProducerStateManager.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from ..wire.errors import ErrorCode, KafkaError
+from ..wire.records import MAGIC, BatchHeader, batch_checksum, batch_records, decode_end_txn_marker
+from .config import LogConfig
+from .files import Files, read_file, remove_if_there
+from .producers import ProducerState, SnapshotError
+from .segment import (
+    INDEX_SUFFIX,
+    LOG_SUFFIX,
+    SNAPSHOT_SUFFIX,
+    TIME_INDEX_SUFFIX,
+    TRANSACTION_INDEX_SUFFIX,
+    Segment,
+    file_name,
+)
+
+#: Left behind by a crash in the middle of a replacement or a delayed removal.
+_LEFTOVER_SUFFIXES: Final = (".tmp", ".deleted", ".cleaned")
+
+Visit = Callable[[Segment, int, BatchHeader], None]
+
+
+class FolderListing:
+    """Base offsets of the segments and offsets of the producer snapshots in a partition's folder, ascending."""
+
+    __slots__ = ("segments", "snapshots")
+
+    def __init__(self, files: Files, folder: str) -> None:
+        """Removes what a crash left behind: temporary files, indexes without their log."""
+        by_suffix: dict[str, list[int]] = {}
+        for name in files.names(folder):
+            if name.endswith(_LEFTOVER_SUFFIXES):
+                remove_if_there(files, os.path.join(folder, name))
+                continue
+            stem, suffix = os.path.splitext(name)
+            if len(stem) == 20 and stem.isdigit():
+                by_suffix.setdefault(suffix, []).append(int(stem))
+        self.segments = sorted(by_suffix.get(LOG_SUFFIX, []))
+        self.snapshots = sorted(by_suffix.get(SNAPSHOT_SUFFIX, []))
+        logs = set(self.segments)
+        for suffix in (INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX):
+            for base_offset in by_suffix.get(suffix, []):
+                if base_offset not in logs:
+                    remove_if_there(files, os.path.join(folder, file_name(base_offset, suffix)))
+
+
+def recover_segment(
+    files: Files, segment: Segment, trusted_offset: int, config: LogConfig, *, verify: bool, visit: Visit
+) -> tuple[int, bool]:
+    """Walks the batches from `trusted_offset` on, indexes them again, and cuts the file after the last whole one.
+
+    Batches before `trusted_offset` were on the device when the recovery point was written; a few of them may be
+    walked again. `verify` checks each batch's CRC. Returns the offset after the last batch, and whether something
+    was cut.
+    """
+    segment.load()
+    if segment.size > 16 and segment.read(16, 1)[0] in (0, 1):
+        raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{segment.handle.path} holds message sets of magic 0 or 1")
+    entry = segment.offset_index.floor(trusted_offset - 1 - segment.base_offset)
+    segment.reset_indexes(entry[0] + 1 if entry else 0)
+    end = start = entry[1] if entry else 0
+    next_offset = segment.base_offset
+    segment.first_timestamp_ms = None
+    walk: Iterable[tuple[int, BatchHeader, memoryview | None]]
+    if verify:
+        walk = segment.batches(start)
+    else:
+        walk = ((position, header, None) for position, header in segment.headers(start))
+    for position, header, batch in walk:
+        if header.base_offset < next_offset or header.last_offset_delta < 0 or header.magic != MAGIC:
+            break
+        if batch is not None and batch_checksum(batch) != header.crc:
+            break
+        segment.note_batch(
+            position, header.size_bytes, header.last_offset, header.max_timestamp_ms, config.index_interval_bytes
+        )
+        visit(segment, position, header)
+        next_offset = header.last_offset + 1
+        end = position + header.size_bytes
+    if end == segment.size:
+        return next_offset, False
+    files.truncate(segment.handle.get(), end)
+    segment.size = end
+    return next_offset, True
+
+
+def replay(state: ProducerState, segment: Segment, position: int, header: BatchHeader) -> None:
+    """Tells `state` of one batch that stands in the log."""
+    if header.producer_id < 0:
+        return
+    if header.is_control:
+        for record in batch_records(segment.read(position, header.size_bytes)):
+            marker = decode_end_txn_marker(record)
+            if marker is not None:
+                state.record_end_marker(header.producer_id, header.producer_epoch, marker[1], header.max_timestamp_ms)
+    else:
+        state.record(
+            header.producer_id,
+            header.producer_epoch,
+            header.base_sequence,
+            header.base_offset,
+            header.last_offset,
+            header.max_timestamp_ms,
+            header.is_transactional,
+        )
+
+
+def load_snapshot(files: Files, folder: str, offsets: list[int], up_to: int) -> tuple[ProducerState, int]:
+    """The newest readable snapshot at or below `up_to` and its offset; an empty state and -1 if there is none.
+
+    `offsets` ascend; damaged snapshots are removed, from disk and from `offsets`, and so are those above `up_to`.
+    """
+    while offsets:
+        path = os.path.join(folder, file_name(offsets[-1], SNAPSHOT_SUFFIX))
+        if offsets[-1] <= up_to:
+            try:
+                return ProducerState.decode_snapshot(read_file(files, path) or b""), offsets[-1]
+            except SnapshotError:
+                pass
+        remove_if_there(files, path)
+        offsets.pop()
+    return ProducerState(), -1

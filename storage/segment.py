@@ -1,0 +1,302 @@
+"""One segment: a `.log` of record batches with its two sparse indexes, and the walks along it.
+
+Source: org.apache.kafka.storage.internals.log.LogSegment, FileRecords.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import Final
+
+from ..wire.records import (
+    BATCH_OVERHEAD,
+    HEADER,
+    LOG_OVERHEAD,
+    MAGIC,
+    NO_TIMESTAMP,
+    BatchHeader,
+)
+from .files import Files, remove_if_there
+from .handles import Handle, HandleCache
+from .indexes import OFFSET_ENTRY, TIME_ENTRY, SortedIndex
+
+LOG_SUFFIX: Final = ".log"
+INDEX_SUFFIX: Final = ".index"
+TIME_INDEX_SUFFIX: Final = ".timeindex"
+TRANSACTION_INDEX_SUFFIX: Final = ".txnindex"
+SNAPSHOT_SUFFIX: Final = ".snapshot"
+
+#: Read at once when a few batches behind an index entry are looked at.
+LOOKUP_BLOCK_BYTES: Final = 8192
+#: Read at once when a whole segment is walked.
+WALK_BLOCK_BYTES: Final = 262_144
+#: Density of an index that is made again (the default of index.interval.bytes).
+REBUILT_INTERVAL_BYTES: Final = 4096
+
+_unpack: Final = HEADER.unpack_from
+
+
+def file_name(offset: int, suffix: str) -> str:
+    """Twenty digits, so that names sort as offsets do."""
+    return f"{offset:020d}{suffix}"
+
+
+def walk_headers(
+    files: Files, handle: Handle, position: int, end: int, block_bytes: int = LOOKUP_BLOCK_BYTES
+) -> Iterator[tuple[int, BatchHeader]]:
+    """(position, header) of each whole batch from `position` on; stops before `end`, or at what is no batch."""
+    block, block_start = b"", position
+    while position + BATCH_OVERHEAD <= end:
+        at = position - block_start
+        if at + BATCH_OVERHEAD > len(block):
+            block, block_start, at = files.pread(handle.get(), min(block_bytes, end - position), position), position, 0
+            if len(block) < BATCH_OVERHEAD:
+                return
+        header = BatchHeader._make(_unpack(block, at))
+        size = header.length + LOG_OVERHEAD
+        if header.magic != MAGIC or size < BATCH_OVERHEAD or position + size > end:
+            return
+        yield position, header
+        position += size
+
+
+def walk_batches(
+    files: Files, handle: Handle, position: int, end: int
+) -> Iterator[tuple[int, BatchHeader, memoryview]]:
+    """As `walk_headers`, with the bytes of each batch too; they are good until the next step."""
+    block, block_start = memoryview(b""), position
+    while position + BATCH_OVERHEAD <= end:
+        at = position - block_start
+        if at + BATCH_OVERHEAD > len(block):
+            block, block_start, at = _block(files, handle, position, min(WALK_BLOCK_BYTES, end - position)), position, 0
+            if len(block) < BATCH_OVERHEAD:
+                return
+        header = BatchHeader._make(_unpack(block, at))
+        size = header.length + LOG_OVERHEAD
+        if header.magic != MAGIC or size < BATCH_OVERHEAD or position + size > end:
+            return
+        if at + size > len(block):
+            wanted = min(max(size, WALK_BLOCK_BYTES), end - position)
+            block, block_start, at = _block(files, handle, position, wanted), position, 0
+            if len(block) < size:
+                return
+        yield position, header, block[at : at + size]
+        position += size
+
+
+def _block(files: Files, handle: Handle, position: int, count: int) -> memoryview:
+    return memoryview(files.pread(handle.get(), count, position))
+
+
+class Segment:
+    """Batches from `base_offset` on, in one file of `size` bytes. Raises OSError from the files.
+
+    `max_timestamp_ms` and `max_timestamp_offset` (the last offset of the batch that has it) are -1 for an empty one.
+    """
+
+    __slots__ = (
+        "_cache",
+        "_folder",
+        "_loaded",
+        "base_offset",
+        "bytes_since_index",
+        "created_ms",
+        "first_timestamp_ms",
+        "handle",
+        "max_timestamp_ms",
+        "max_timestamp_offset",
+        "offset_index",
+        "size",
+        "time_index",
+    )
+
+    def __init__(self, cache: HandleCache, folder: str, base_offset: int) -> None:
+        self._cache = cache
+        self._folder = folder
+        self._loaded = False
+        self.base_offset = base_offset
+        self.handle = cache.handle(self.path(LOG_SUFFIX))
+        self.offset_index = SortedIndex(cache, cache.handle(self.path(INDEX_SUFFIX)), OFFSET_ENTRY)
+        self.time_index = SortedIndex(cache, cache.handle(self.path(TIME_INDEX_SUFFIX)), TIME_ENTRY)
+        self.size = 0
+        self.bytes_since_index = 0
+        self.max_timestamp_ms = NO_TIMESTAMP
+        self.max_timestamp_offset = -1
+        #: Largest timestamp of the first batch, which segment.ms counts from; None until it is known.
+        self.first_timestamp_ms: int | None = None
+        #: When this process made or opened it; segment.ms counts from here if the first batch has no timestamp.
+        self.created_ms = 0
+
+    def path(self, suffix: str) -> str:
+        return os.path.join(self._folder, file_name(self.base_offset, suffix))
+
+    def create(self, now_ms: int) -> None:
+        """Makes the three files, empty."""
+        files = self._cache.files
+        self._cache.create(self.handle)
+        files.truncate(self.handle.get(), 0)
+        self.offset_index.create()
+        self.time_index.create()
+        self.created_ms = now_ms
+        self._loaded = True
+
+    def load(self) -> None:
+        """Opens what is on disk; cheap, and nothing if it was done before. Indexes that are not right are rebuilt."""
+        if self._loaded:
+            return
+        self.size = self._cache.files.size(self.handle.get())
+        try:
+            self.offset_index.load()
+            self.time_index.load()
+            sound = self._indexes_are_sound()
+        except FileNotFoundError:
+            sound = False
+        self._loaded = True
+        if sound:
+            last = self.time_index.last
+            if last is not None:
+                self.max_timestamp_ms, self.max_timestamp_offset = last[0], self.base_offset + last[1]
+        else:
+            self.rebuild_indexes()
+
+    def _indexes_are_sound(self) -> bool:
+        """Does the last entry point at the batch it names? A crash leaves zeros or a part behind (Kafka maps files)."""
+        last = self.offset_index.last
+        if last is None:
+            # A segment shorter than the interval has no entry; a longer one must have.
+            return len(self.time_index) <= 1 and self.size <= 2 * LOOKUP_BLOCK_BYTES
+        timed = self.time_index.last
+        if timed is None or timed[1] < 0:
+            return False
+        for _, header in walk_headers(self._cache.files, self.handle, last[1], self.size):
+            return header.last_offset == self.base_offset + last[0]
+        return False
+
+    def rebuild_indexes(self) -> None:
+        """Makes both indexes again from the batches."""
+        self.reset_indexes(0)
+        for position, header in walk_headers(
+            self._cache.files, self.handle, 0, self.size, block_bytes=WALK_BLOCK_BYTES
+        ):
+            self.note_batch(
+                position, header.size_bytes, header.last_offset, header.max_timestamp_ms, REBUILT_INTERVAL_BYTES
+            )
+        self.finish()
+
+    # --- the indexes while batches come in ------------------------------------------------------------------------
+
+    def note_batch(self, position: int, size: int, last_offset: int, timestamp_ms: int, interval_bytes: int) -> None:
+        """A batch of `size` bytes stands at `position` now."""
+        if position == 0:
+            self.first_timestamp_ms = timestamp_ms
+        if timestamp_ms > self.max_timestamp_ms:
+            self.max_timestamp_ms = timestamp_ms
+            self.max_timestamp_offset = last_offset
+        if self.bytes_since_index > interval_bytes:
+            self.offset_index.append(last_offset - self.base_offset, position)
+            self._index_time()
+            self.bytes_since_index = 0
+            if self.offset_index.tail_is_long:
+                with contextlib.suppress(OSError):  # the entries stay in memory; `finish` writes them or says why not
+                    self.flush_indexes()
+        self.bytes_since_index += size
+
+    def _index_time(self) -> None:
+        if self.max_timestamp_ms < 0:
+            return
+        last = self.time_index.last
+        if last is None or self.max_timestamp_ms > last[0]:
+            self.time_index.append(self.max_timestamp_ms, self.max_timestamp_offset - self.base_offset)
+
+    def flush_indexes(self) -> None:
+        """Writes the entries that are only in memory."""
+        self.offset_index.flush()
+        self.time_index.flush()
+
+    def finish(self) -> None:
+        """Nothing more is appended (or the process ends): the largest timestamp goes into the time index."""
+        if self.size:
+            self._index_time()
+        self.flush_indexes()
+
+    def reset_indexes(self, relative_offset: int) -> None:
+        """Drops what the indexes say of batches that end at `base_offset + relative_offset` or later."""
+        if relative_offset <= 0:
+            self.offset_index.create()
+            self.time_index.create()
+        else:
+            self.offset_index.keep_keys_below(relative_offset)
+            self.time_index.keep_values_below(relative_offset)
+        last = self.time_index.last
+        self.max_timestamp_ms, self.max_timestamp_offset = (
+            (last[0], self.base_offset + last[1]) if last else (NO_TIMESTAMP, -1)
+        )
+        self.bytes_since_index = 0
+
+    # --- finding --------------------------------------------------------------------------------------------------
+
+    def find(self, offset: int) -> tuple[int, BatchHeader] | None:
+        """Position and header of the first batch that ends at `offset` or later; None if the segment ends before."""
+        self.load()
+        entry = self.offset_index.floor(offset - self.base_offset)
+        start = entry[1] if entry else 0
+        for position, header in walk_headers(self._cache.files, self.handle, start, self.size):
+            if header.last_offset >= offset:
+                return position, header
+        return None
+
+    def first_timestamp(self) -> int:
+        """The largest timestamp of the first batch, -1 if there is none."""
+        if self.first_timestamp_ms is None:
+            for _, header in walk_headers(self._cache.files, self.handle, 0, self.size):
+                self.first_timestamp_ms = header.max_timestamp_ms
+                return header.max_timestamp_ms
+        return NO_TIMESTAMP if self.first_timestamp_ms is None else self.first_timestamp_ms
+
+    def headers(self, position: int = 0) -> Iterator[tuple[int, BatchHeader]]:
+        """All headers from `position` on, for a walk along the whole segment."""
+        self.load()
+        return walk_headers(self._cache.files, self.handle, position, self.size, WALK_BLOCK_BYTES)
+
+    def batches(self, position: int = 0) -> Iterator[tuple[int, BatchHeader, memoryview]]:
+        """All batches from `position` on."""
+        self.load()
+        return walk_batches(self._cache.files, self.handle, position, self.size)
+
+    def read(self, position: int, size: int) -> bytes:
+        return self._cache.files.pread(self.handle.get(), size, position)
+
+    # --- changing -------------------------------------------------------------------------------------------------
+
+    def truncate(self, position: int, end_offset: int) -> None:
+        """Cuts the file at `position`, where the batches before `end_offset` end."""
+        self.load()
+        self.reset_indexes(end_offset - self.base_offset)
+        self._cache.files.truncate(self.handle.get(), position)
+        self.size = position
+        # The time index is sparse: batches behind its last entry may hold a later timestamp.
+        last = self.offset_index.last
+        start = last[1] if last else 0
+        for at, header in walk_headers(self._cache.files, self.handle, start, position):
+            if header.max_timestamp_ms > self.max_timestamp_ms:
+                self.max_timestamp_ms, self.max_timestamp_offset = header.max_timestamp_ms, header.last_offset
+            self.bytes_since_index = at + header.size_bytes - start
+        if position == 0:
+            self.first_timestamp_ms = None
+
+    @property
+    def handles(self) -> tuple[Handle, Handle, Handle]:
+        return self.handle, self.offset_index.handle, self.time_index.handle
+
+    def discard(self) -> None:
+        """Closes its files as soon as no lease is out."""
+        for handle in self.handles:
+            handle.discard()
+
+    def delete(self) -> None:
+        """Removes its files; readers with a lease read on."""
+        self.discard()
+        for suffix in (LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX):
+            remove_if_there(self._cache.files, self.path(suffix))
