@@ -58,7 +58,7 @@ class Origin(Enum):
     REPLICATION = "replication"
 
 
-class RejectedRecordsError(KafkaError):
+class RecordsRejected(KafkaError):  # noqa: N818  (what happened to the records, as the response says it)
     """Some records of a batch are not allowed here. `record_errors`: (index in the batch, message)."""
 
     def __init__(self, code: ErrorCode, message: str, record_errors: list[tuple[int, str]]) -> None:
@@ -69,7 +69,7 @@ class RejectedRecordsError(KafkaError):
 def accept(batch: Batch, config: LogConfig, now_ms: int, origin: Origin) -> tuple[tuple[int, ...], Batch]:
     """The header's 13 fields and the batch to store, which is `batch` unless time stamps had to be rewritten.
 
-    Raises KafkaError, RecordError or RejectedRecordsError. What passes the first `if` is an ordinary batch; all
+    Raises KafkaError, RecordError or RecordsRejected. What passes the first `if` is an ordinary batch; all
     else is looked at again, in order.
     """
     size = len(batch)
@@ -237,7 +237,7 @@ def _out_of_range(record: Record, index: int, earliest: int, latest: int) -> str
     )
 
 
-def _rejected(code: ErrorCode, errors: list[tuple[int, str]]) -> RejectedRecordsError:
+def _rejected(code: ErrorCode, errors: list[tuple[int, str]]) -> RecordsRejected:
     if code is ErrorCode.INVALID_TIMESTAMP:
         message = "One or more records have been rejected due to invalid timestamp"
     else:
@@ -246,7 +246,7 @@ def _rejected(code: ErrorCode, errors: list[tuple[int, str]]) -> RejectedRecords
             f"One or more records have been rejected due to {len(errors)} record errors in total, "
             f"and only showing the first three errors at most: [{shown}]"
         )
-    return RejectedRecordsError(code, message, errors)
+    return RecordsRejected(code, message, errors)
 
 
 def _with_timestamps(batch: Batch, attributes: int, max_timestamp_ms: int) -> bytearray:

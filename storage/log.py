@@ -318,7 +318,7 @@ class Log:
     ) -> AppendInfo:
         """Gives one batch its offsets and writes it (into the page cache).
 
-        Raises RecordError, RejectedRecordsError, KafkaError (checks.py, producers.py), RECORD_LIST_TOO_LARGE for one
+        Raises RecordError, RecordsRejected, KafkaError (checks.py, producers.py), RECORD_LIST_TOO_LARGE for one
         larger than a segment, KAFKA_STORAGE_ERROR when the disk fails or is full: the log is then as it was before.
         """
         header, batch = accept(batch, self.config, now_ms, origin)
