@@ -11,8 +11,6 @@ from confluent_kafka import ConsumerGroupState, KafkaError, KafkaException, Mess
 from ..support import Broker, unique, wait_until
 from .clients import WAIT_S, admin, consumer, create_topic, partitions, producer, to_the_end, while_polling
 
-pytestmark = pytest.mark.oracle
-
 ASSIGNORS = ("range", "roundrobin", "cooperative-sticky")
 QUICK = {"heartbeat_interval_ms": 100, "session_timeout_ms": 10_000}
 

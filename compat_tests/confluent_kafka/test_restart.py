@@ -18,8 +18,6 @@ from .clients import (
     whole_log,
 )
 
-pytestmark = pytest.mark.oracle
-
 
 def place(message: Message) -> tuple[int, int]:
     return message.partition(), message.offset()

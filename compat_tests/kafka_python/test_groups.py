@@ -17,8 +17,6 @@ from kafka.errors import CommitFailedError, RebalanceInProgressError
 from ..support import Broker, unique, wait_until
 from .clients import consumer, create_topic, partitions, producer, to_the_end, while_polling
 
-pytestmark = pytest.mark.oracle
-
 ASSIGNORS = [
     RangePartitionAssignor,
     RoundRobinPartitionAssignor,

@@ -10,8 +10,6 @@ from kafka import TopicPartition
 from ..support import CODECS, Broker, unique
 from .clients import consumer, contents, create_topic, producer, samples, to_the_end, while_polling, whole_log
 
-pytestmark = pytest.mark.oracle
-
 
 @pytest.mark.parametrize("end", ["stop", "kill"])
 def test_clients_go_on_over_a_restart(broker: Broker, end: str) -> None:

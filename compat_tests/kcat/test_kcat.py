@@ -9,7 +9,6 @@ import pytest
 from ..support import CODECS, Broker, unique
 from .clients import kcat, produce, whole_log
 
-pytestmark = pytest.mark.oracle
 BROKER_CONFIG = {"num.partitions": "3"}
 
 

@@ -9,7 +9,6 @@ import pytest
 from ..support import Broker, unique, wait_until
 from .clients import Running, parse, produce, whole_log
 
-pytestmark = pytest.mark.oracle
 BROKER_CONFIG = {"num.partitions": "3"}
 EARLIEST = ("-X", "auto.offset.reset=earliest")
 

@@ -145,7 +145,7 @@ def test_promises_hold_over_kills(broker: Broker) -> None:
     print(f"KLAMM_KILL_SEED={SEED} KLAMM_KILLS={KILLS}")
     rng = random.Random(SEED)
     topic = unique("kill")
-    admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers, **QUICK})
     # The smallest segment Kafka allows: some kills meet a log that has just rolled.
     new = NewTopic(topic, PARTITIONS, 1, config={"segment.bytes": str(1024 * 1024)})
     admin.create_topics([new])[topic].result(30)
