@@ -1,0 +1,165 @@
+"""`make bench`: klamm beside a real Kafka in one run on this machine, as Markdown.
+
+Only ratios carry over to other machines. The real Kafka is brought up from its Maven jars (a JDK 17+ and Maven are
+needed); without them klamm's own figures are printed alone, and the page says so.
+
+    make bench                      everything
+    make bench ARGS="startup small" some of: startup small batches million
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..kafka_peer.peer import RealKafka, free_port, missing, run_class
+from ..support import Klamm
+from . import loads, small_requests, startup
+from .processes import cpu_seconds, resident_mb
+
+SMALL_REQUESTS = 20_000
+#: A JVM is warm after four runs: the fifth is the one that counts.
+RUNS = 5
+BATCH_RECORDS = 3_000_000
+#: A JVM compiles while it serves: it is given as much to warm up on before it is measured.
+WARM_UP_RECORDS = 3_000_000
+MILLION_RECORDS = 10_000_000
+
+Broker = Klamm | RealKafka
+
+
+def say(line: str = "") -> None:
+    print(line, flush=True)
+
+
+@contextmanager
+def brokers(folder: Path) -> Iterator[list[tuple[str, Broker]]]:
+    """klamm and, where it can run, a real Kafka; klamm with default settings."""
+    running: list[tuple[str, Broker]] = []
+    ours = Klamm(folder / "klamm")
+    running.append(("klamm", ours))
+    try:
+        if missing() is None:
+            kafka = RealKafka(folder / "kafka")
+            running.append(("Kafka", kafka))
+        else:
+            say(f"(no real Kafka here: {missing()})")
+        yield running
+    finally:
+        for _, broker in running:
+            broker.stop()
+
+
+def create_topic(bootstrap_servers: str, name: str) -> None:
+    from confluent_kafka.admin import AdminClient, NewTopic
+
+    futures = AdminClient({"bootstrap.servers": bootstrap_servers}).create_topics([NewTopic(name, 1, 1)])
+    futures[name].result(30)
+    time.sleep(0.5)  # Kafka leads a new partition some ms after it answers
+
+
+def address(broker: Broker) -> tuple[str, int]:
+    host, _, port = broker.bootstrap_servers.rpartition(":")
+    return host, int(port)
+
+
+def bench_startup(folder: Path) -> None:
+    say("## Start\n\n| klamm on | first Produce s | first Fetch s | memory MB |\n|---|---|---|---|")
+    for start in startup.measure(folder, free_port()):
+        say(f"| {start.what} | {start.first_produce_s:.3f} | {start.first_fetch_s:.3f} | {start.idle_mb:.1f} |")
+
+
+def bench_small(folder: Path) -> None:
+    say(f"## One record a request\n\n{SMALL_REQUESTS} Produce v9 requests of one 100-byte record, acks=1.\n")
+    say("| broker | run | connections | requests/s | p50 us | p99 us | broker cpu us |\n|---|---|---|---|---|---|---|")
+    last: dict[tuple[str, int], float] = {}
+    with brokers(folder) as running:
+        for name, broker in reversed(running):
+            create_topic(broker.bootstrap_servers, "small")
+            for run in range(1, RUNS + 1):
+                for rate in small_requests.measure(address(broker), "small", broker.pid, SMALL_REQUESTS):
+                    p50 = "" if rate.p50_us is None else f"{rate.p50_us:.0f}"
+                    p99 = "" if rate.p99_us is None else f"{rate.p99_us:.0f}"
+                    say(
+                        f"| {name} | {run} | {rate.connections} | {rate.requests_per_s:.0f} | {p50} | {p99} "
+                        f"| {rate.broker_cpu_us:.0f} |"
+                    )
+                    last[name, rate.connections] = rate.requests_per_s
+    for connections in (1, 16, 64):
+        if ("Kafka", connections) in last:
+            ratio = last["klamm", connections] / last["Kafka", connections]
+            say(f"\n{connections} connections: klamm has {ratio:.2f} of Kafka's rate in the fifth runs.")
+
+
+def bench_batches(folder: Path) -> None:
+    say(f"## Batches\n\n{BATCH_RECORDS} records of 100 bytes through librdkafka, acks=1, linger 5 ms, one partition.\n")
+    say("| broker | what | records/s | broker cpu us a record | memory MB after |\n|---|---|---|---|---|")
+    cpu: dict[tuple[str, str], float] = {}
+    with brokers(folder) as running:
+        for name, broker in running:
+            if name == "klamm":
+                say(f"| klamm | idle | | | {resident_mb(broker.pid):.1f} |")
+            create_topic(broker.bootstrap_servers, "batches")
+            create_topic(broker.bootstrap_servers, "warm-up")
+            if name == "Kafka":
+                loads.produce(broker.bootstrap_servers, "warm-up", broker.pid, WARM_UP_RECORDS, 100)
+                loads.consume(broker.bootstrap_servers, "warm-up", broker.pid, WARM_UP_RECORDS)
+            steps: list[tuple[str, Callable[[], loads.Cost]]] = [
+                ("produce", lambda b=broker: loads.produce(b.bootstrap_servers, "batches", b.pid, BATCH_RECORDS, 100)),
+                ("consume", lambda b=broker: loads.consume(b.bootstrap_servers, "batches", b.pid, BATCH_RECORDS)),
+            ]
+            for what, step in steps:
+                cost = step()
+                cpu[name, what] = cost.cpu_us_per_record
+                say(
+                    f"| {name} | {what} | {cost.records_per_s:.0f} | {cost.cpu_us_per_record:.3f} "
+                    f"| {resident_mb(broker.pid):.1f} |"
+                )
+    for what in ("produce", "consume"):
+        if ("Kafka", what) in cpu:
+            ratio = cpu["klamm", what] / max(cpu["Kafka", what], 1e-9)
+            say(f"\n{what}: klamm takes {ratio:.2f} of Kafka's cpu a record.")
+
+
+def bench_million(folder: Path) -> None:
+    say(f"## A million records a second\n\n{MILLION_RECORDS} records of 10 bytes, acks=1, one partition.\n")
+    say("| broker | client | records/s | broker cpu s |\n|---|---|---|---|")
+    with brokers(folder) as running:
+        for name, broker in running:
+            create_topic(broker.bootstrap_servers, "million")
+            cost = loads.produce(broker.bootstrap_servers, "million", broker.pid, MILLION_RECORDS, 10)
+            say(f"| {name} | librdkafka (confluent-kafka) | {cost.records_per_s:.0f} | {cost.broker_cpu_s:.2f} |")
+            if missing() is None:
+                cpu = cpu_seconds(broker.pid)
+                done = run_class(
+                    "org.apache.kafka.tools.ProducerPerformance",
+                    *("--topic", "million", "--num-records", str(MILLION_RECORDS), "--record-size", "10"),
+                    *("--throughput", "-1", "--producer-props", f"bootstrap.servers={broker.bootstrap_servers}"),
+                    *("acks=1", "linger.ms=5", "batch.size=262144"),
+                    timeout_s=180,
+                )
+                rate = done.stdout.strip().splitlines()[-1].split(",")[1].split()[0]
+                say(f"| {name} | Java, kafka-producer-perf-test | {rate} | {cpu_seconds(broker.pid) - cpu:.2f} |")
+
+
+BENCHES = {"startup": bench_startup, "small": bench_small, "batches": bench_batches, "million": bench_million}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("what", nargs="*", choices=[*BENCHES, []], help="which (default: all)")
+    wanted = parser.parse_args().what or list(BENCHES)
+    for name in wanted:
+        with tempfile.TemporaryDirectory(prefix="klamm-bench-") as folder:
+            BENCHES[name](Path(folder))
+        say()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
