@@ -1,0 +1,200 @@
+"""The controller: events in, records of the metadata log and results out.
+
+It reads the image and changes nothing: whoever asked commits the records (`MetadataLog.commit`) and then answers with
+the results. Source: org.apache.kafka.controller.QuorumController.
+
+Left out: heartbeats and fencing, elections among several replicas, CreatePartitions, config changes, features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from random import randrange
+from typing import Final, Generic, Protocol, TypeVar
+
+from ...wire.declare import Message
+from ...wire.errors import ErrorCode, KafkaError
+from ...wire.log_records.metadata_cluster import (
+    AbortTransactionRecord,
+    BeginTransactionRecord,
+    BrokerEndpoint,
+    BrokerFeature,
+    BrokerRegistrationChangeRecord,
+    EndTransactionRecord,
+    FeatureLevelRecord,
+    RegisterBrokerRecord,
+)
+from ...wire.log_records.metadata_topics import PartitionChangeRecord, ProducerIdsRecord
+from ...wire.messages.create_topics import CreatableTopic, CreatableTopicConfigs, CreatableTopicResult
+from ...wire.messages.delete_topics import DeletableTopicResult, DeleteTopicState
+from ..features import FINALIZED_AT_FIRST, SUPPORTED_FEATURES
+from .create_topics import MAX_RECORDS_PER_REQUEST, TopicRules, create_topics
+from .delete_topics import delete_topics
+from .image import NO_LEADER, Catalogue, Endpoint, PartitionImage
+from .uuids import random_uuid
+
+#: ProducerIdsBlock.PRODUCER_ID_BLOCK_SIZE
+PRODUCER_ID_BLOCK_SIZE: Final = 1000
+_MAX_INT64: Final = (1 << 63) - 1
+#: BrokerRegistrationFencingChange.UNFENCE
+_UNFENCE: Final = -1
+
+T = TypeVar("T", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Change(Generic[T]):
+    """`records`: to be committed as one batch; `results`: what to answer when they are."""
+
+    records: list[Message]
+    results: T
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A broker that comes up. `endpoints` by listener name; `log_dirs`: directory ids of 16 bytes."""
+
+    node_id: int
+    endpoints: Mapping[str, Endpoint]
+    rack: str | None
+    log_dirs: Sequence[bytes]
+
+
+class Settings(Protocol):
+    """The broker's config: typed values by Kafka's key."""
+
+    def get(self, key: str) -> int | bool: ...
+
+
+class Controller:
+    """`config_error` and `describe_configs`: see TopicRules; `random_start`: a random non-negative number below its
+    argument; `new_uuid`: 16 random bytes."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        config: Settings,
+        config_error: Callable[[Mapping[str, str]], str | None],
+        describe_configs: Callable[[Mapping[str, str]], list[CreatableTopicConfigs]],
+        random_start: Callable[[int], int] = randrange,
+        new_uuid: Callable[[], bytes] = random_uuid,
+    ) -> None:
+        self.catalogue = catalogue
+        self._config = config
+        self._config_error = config_error
+        self._describe_configs = describe_configs
+        self._random_start = random_start
+        self._new_uuid = new_uuid
+
+    # --- brokers ---------------------------------------------------------------------------------------------------
+
+    def bootstrap(self) -> list[Message]:
+        """What the log of a new cluster begins with; nothing in an old one, but for a transaction left open."""
+        if self.catalogue.in_transaction:
+            return [AbortTransactionRecord(reason="the controller was replaced")]
+        if self.catalogue.finalized_features:
+            return []
+        features = [
+            FeatureLevelRecord(name=name, feature_level=level) for name, level in FINALIZED_AT_FIRST.items() if level
+        ]
+        return [BeginTransactionRecord(name="Bootstrap records"), *features, EndTransactionRecord()]
+
+    def register_broker(self, broker: Registration) -> list[Message]:
+        """A broker registers and is unfenced at once. Its records must be the next of the log: their offset is the
+        broker's epoch."""
+        epoch = self.catalogue.metadata_offset + 1
+        return [
+            RegisterBrokerRecord(
+                broker_id=broker.node_id,
+                incarnation_id=self._new_uuid(),
+                broker_epoch=epoch,
+                end_points=[
+                    BrokerEndpoint(
+                        name=name, host=found.host, port=found.port, security_protocol=found.security_protocol
+                    )
+                    for name, found in broker.endpoints.items()
+                ],
+                features=[
+                    BrokerFeature(name=name, min_supported_version=low, max_supported_version=high)
+                    for name, (low, high) in SUPPORTED_FEATURES.items()
+                ],
+                rack=broker.rack,
+                fenced=True,
+                log_dirs=list(broker.log_dirs),
+            ),
+            BrokerRegistrationChangeRecord(broker_id=broker.node_id, broker_epoch=epoch, fenced=_UNFENCE),
+        ]
+
+    def elect_leaders(self, node_id: int, *, new_epochs: bool) -> Iterator[list[Message]]:
+        """Make a broker that came up the leader of what has none and may be led by it, in batches to be committed one
+        by one.
+
+        `new_epochs`: also open a new leader epoch for what it leads already. A broker that was killed with its machine
+        may have lost the end of its logs and will write other records at the same offsets; those who read the lost
+        ones find out by the leader epoch (KIP-320). Kafka opens new epochs at every start of a broker.
+        """
+        changes = (
+            _election(topic.topic_id, partition, node_id)
+            for topic in list(self.catalogue.topics.values())
+            for partition in list(topic.partitions.values())
+            if (new_epochs and partition.leader == node_id)
+            or (partition.leader == NO_LEADER and node_id in (partition.isr or partition.replicas))
+        )
+        while batch := list[Message](islice(changes, MAX_RECORDS_PER_REQUEST)):
+            yield batch
+
+    # --- topics ----------------------------------------------------------------------------------------------------
+
+    def create_topics(
+        self, topics: Sequence[CreatableTopic], *, validate_only: bool = False, describe: bool = True
+    ) -> Change[list[CreatableTopicResult]]:
+        """`validate_only`: all is checked and nothing changed; `describe`: the results list the topics' configs."""
+        rules = TopicRules(
+            num_partitions=self._config.get("num.partitions"),
+            replication_factor=self._config.get("default.replication.factor"),
+            config_error=self._config_error,
+            describe_configs=self._describe_configs if describe else lambda _: [],
+            start=lambda: self._random_start(max(len(self.catalogue.brokers), 1)),
+            new_id=self._new_topic_id,
+        )
+        records, results = create_topics(self.catalogue, topics, rules)
+        return Change([] if validate_only else records, results)
+
+    def delete_topics(self, topics: Sequence[DeleteTopicState]) -> Change[list[DeletableTopicResult]]:
+        """Delete topics by name or id, whether or not delete.topic.enable says so: that is the handler's business."""
+        return Change(*delete_topics(self.catalogue, topics))
+
+    def _new_topic_id(self) -> bytes:
+        while True:
+            topic_id = self._new_uuid()
+            if self.catalogue.topic_by_id(topic_id) is None:
+                return topic_id
+
+    # --- producer ids ----------------------------------------------------------------------------------------------
+
+    def allocate_producer_ids(self, node_id: int) -> Change[range]:
+        """The next block of producer ids for a broker. Raises KafkaError when there are no more."""
+        first = self.catalogue.next_producer_id
+        if first > _MAX_INT64 - PRODUCER_ID_BLOCK_SIZE:
+            raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, f"Exhausted all producerIds as the next block is {first}")
+        block = range(first, first + PRODUCER_ID_BLOCK_SIZE)
+        broker = self.catalogue.brokers.get(node_id)
+        record = ProducerIdsRecord(
+            broker_id=node_id,
+            broker_epoch=broker.epoch if broker else -1,
+            next_producer_id=block.stop,
+        )
+        return Change([record], block)
+
+
+def _election(topic_id: bytes, partition: PartitionImage, node_id: int) -> PartitionChangeRecord:
+    return PartitionChangeRecord(
+        partition_id=partition.index,
+        topic_id=topic_id,
+        isr=None if partition.isr else [node_id],
+        leader=node_id,
+        eligible_leader_replicas=[] if partition.eligible_leader_replicas else None,
+        last_known_elr=[] if partition.last_known_elr else None,
+    )

@@ -1,0 +1,80 @@
+"""`__cluster_metadata-0` as its leader writes it: append a change, replay it, tell who listens.
+
+Each start opens a new epoch with a leader-change control batch, as KRaft does (KIP-595). A change is one batch, so it
+survives a kill whole or not at all.
+
+Left out: an engine whose append answers later, followers, a high watermark below the log's end, `quorum-state`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from ...wire.declare import Message
+from ...wire.records import batch_records, iter_batches, verify_batch
+from .image import Catalogue, Delta
+from .records import decode_leader_change, decode_record, encode_leader_change, encode_records
+
+
+class MetadataLog:
+    """`append`: writes one whole batch, which carries its offsets and epoch already, at the end of the log, and has
+    written it when it returns; what it raises goes to the caller of `commit`, and nothing is replayed.
+
+    A listener is called after each commit, in the order of `listeners`, with what the batch changed; it must not
+    raise. It is not called for what `load` replays.
+    """
+
+    def __init__(self, catalogue: Catalogue, append: Callable[[bytes], object]) -> None:
+        self.catalogue = catalogue
+        self.listeners: list[Callable[[Delta], None]] = []
+        self._append = append
+
+    def load(self, chunks: Iterable[bytes | memoryview]) -> None:
+        """Replay the log from its start; a chunk holds whole batches.
+
+        Raises RecordError, DecodeError or KafkaError for a log that cannot be replayed.
+        """
+        catalogue = self.catalogue
+        replay = catalogue.replay
+        for chunk in chunks:
+            view = memoryview(chunk)
+            for position, header in iter_batches(view):
+                batch = view[position : position + header.size_bytes]
+                verify_batch(batch)
+                records = batch_records(batch)
+                if header.is_control:
+                    leader = decode_leader_change(records)
+                    catalogue.controller_id = catalogue.controller_id if leader is None else leader
+                else:
+                    for record in records:
+                        replay(decode_record(record.value or b"\0\0\0"))
+                catalogue.metadata_offset = header.last_offset
+                catalogue.leader_epoch = header.partition_leader_epoch
+        catalogue.take_delta()
+
+    def open_epoch(self, node_id: int, now_ms: int) -> None:
+        """Become the log's leader: the next epoch begins with its control batch. Once, after `load`."""
+        catalogue = self.catalogue
+        epoch = catalogue.leader_epoch + 1
+        self._append(encode_leader_change(node_id, self.next_offset, epoch, now_ms))
+        catalogue.leader_epoch = epoch
+        catalogue.controller_id = node_id
+        catalogue.metadata_offset += 1
+
+    @property
+    def next_offset(self) -> int:
+        """Where the next record will stand."""
+        return self.catalogue.metadata_offset + 1
+
+    def commit(self, records: Sequence[Message], now_ms: int) -> None:
+        """Append the records as one batch, replay them, tell the listeners. Nothing happens when there are none."""
+        if not records:
+            return
+        catalogue = self.catalogue
+        self._append(encode_records(records, self.next_offset, catalogue.leader_epoch, now_ms))
+        for record in records:
+            catalogue.replay(record)
+        catalogue.metadata_offset += len(records)
+        delta = catalogue.take_delta()
+        for listener in self.listeners:
+            listener(delta)
