@@ -69,10 +69,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    # Its test files import the client, so a folder without its client is not even looked into.
-    if collection_path.is_dir() and collection_path.parent == HERE and collection_path.name in _lacking:
-        return True
-    return None
+    # Test files import their client, so those of one that is not here are not even looked into.
+    return True if _client_of(collection_path) in _lacking else None
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    # Files named on the command line are never ignored.
+    if (client := _client_of(item.path)) in _lacking:
+        pytest.skip(f"{client}: {_lacking[client]}")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -163,23 +167,19 @@ def _log_since(path: Path, seen: int) -> str:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Fails what runs longer than its bound; the alarm interrupts setup, test or teardown."""
-    kind = (
-        item.callspec.params.get("broker_kind", "klamm")
-        if isinstance(item, pytest.Function) and hasattr(item, "callspec")
-        else "klamm"
-    )
     marker = item.get_closest_marker("bounded")
-    bound_s = max(BOUND_S[kind], marker.args[0] if marker else 0)
+    bound_s = max(BOUND_S[_broker_kind(item)], marker.args[0] if marker else 0)
 
     def on_alarm(_number: int, _frame: FrameType | None) -> None:
         raise TimeoutError(f"this test ran longer than {bound_s} s")
 
     before = signal.signal(signal.SIGALRM, on_alarm)
-    signal.alarm(bound_s)
+    # Again and again: teardown of a test that hung may hang too.
+    signal.setitimer(signal.ITIMER_REAL, bound_s, bound_s)
     try:
         return (yield)
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 
 
@@ -189,7 +189,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     client = _client_of(item.path)
     if client and report.when == "call" and not report.skipped:
         _ran.add(client)
-        if isinstance(item, pytest.Function) and "[kafka" in item.name:
+        if _broker_kind(item) == "kafka":
             _ran.add("kafka_peer")
     if report.failed:
         for path, seen in item.stash.get(_LOGS, []):
@@ -197,9 +197,15 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     return report
 
 
-def _client_of(path: Path) -> str | None:
-    folder = path.relative_to(HERE).parts[0] if path.is_relative_to(HERE) else ""
-    return folder if folder in CLIENTS else None
+def _broker_kind(item: pytest.Item) -> str:
+    callspec = getattr(item, "callspec", None)
+    return callspec.params.get("broker_kind", "klamm") if callspec else "klamm"
+
+
+def _client_of(path: Path) -> str:
+    """The suite that a file or folder belongs to, "" for none."""
+    parts = path.relative_to(HERE).parts if path.is_relative_to(HERE) else ()
+    return parts[0] if parts and parts[0] in CLIENTS else ""
 
 
 def _required_but_not_run() -> list[str]:
