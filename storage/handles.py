@@ -28,12 +28,13 @@ def default_open_files() -> int:
 class Handle:
     """One file that opens when it is needed. Belongs to the thread of its cache."""
 
-    __slots__ = ("_cache", "_doomed", "fd", "leases", "path", "used")
+    __slots__ = ("_cache", "doomed", "fd", "leases", "path", "used")
 
     def __init__(self, cache: HandleCache, path: str) -> None:
         self._cache = cache
-        self._doomed = False
         self.path = path
+        #: No more than the leases that are out keep it open.
+        self.doomed = False
         #: -1 while closed. Use `get()` unless you just did.
         self.fd = -1
         self.leases = 0
@@ -57,12 +58,12 @@ class Handle:
 
     def release(self) -> None:
         self.leases -= 1
-        if self._doomed and not self.leases:
+        if self.doomed and not self.leases:
             self._cache.close(self)
 
     def discard(self) -> None:
         """Closes it, now or when the last lease is back. The file may be gone already."""
-        self._doomed = True
+        self.doomed = True
         if not self.leases:
             self._cache.close(self)
 
@@ -88,6 +89,8 @@ class HandleCache:
             self.open(handle, create=True)
 
     def open(self, handle: Handle, create: bool = False) -> None:
+        if handle.doomed:
+            raise FileNotFoundError(errno.ENOENT, "the file was closed for good", handle.path)
         while len(self._open) >= self.limit and self._close_one():
             pass
         while True:

@@ -171,7 +171,11 @@ class Log:
         try:
             self._open(now_ms, clean)
         except OSError as error:
+            self.discard()
             raise storage_error(error, f"cannot open the log in {folder}") from error
+        except KafkaError:
+            self.discard()
+            raise
 
     # --- opening --------------------------------------------------------------------------------------------------
 
@@ -441,7 +445,11 @@ class Log:
 
     def _add_segment(self, base_offset: int, now_ms: int) -> Segment:
         segment = Segment(self._cache, self.folder, base_offset)
-        segment.create(now_ms)
+        try:
+            segment.create(now_ms)
+        except OSError:
+            segment.discard()
+            raise
         self._segments.append(segment)
         self._bases.append(base_offset)
         self._activate(now_ms)

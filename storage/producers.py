@@ -136,7 +136,9 @@ class ProducerState:
         if epoch != entry.epoch:
             entry.set_epoch(epoch)
         delta = last_offset - base_offset
-        entry.batches.append(BatchMetadata(add_sequence(base_sequence, delta), last_offset, delta, timestamp_ms))
+        # A coordinator's transactional records have a producer id but no sequence.
+        last_sequence = NO_SEQUENCE if base_sequence < 0 else add_sequence(base_sequence, delta)
+        entry.batches.append(BatchMetadata(last_sequence, last_offset, delta, timestamp_ms))
         entry.last_timestamp_ms = timestamp_ms
         if transactional and entry.first_transaction_offset < 0:
             entry.first_transaction_offset = base_offset

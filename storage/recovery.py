@@ -63,7 +63,7 @@ def recover_segment(
     walked again. `verify` checks each batch's CRC. Returns the offset after the last batch, and whether something
     was cut.
     """
-    segment.load()
+    segment.load_as_is()
     if segment.size > 16 and segment.read(16, 1)[0] in (0, 1):
         raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{segment.handle.path} holds message sets of magic 0 or 1")
     entry = segment.offset_index.floor(trusted_offset - 1 - segment.base_offset)

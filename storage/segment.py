@@ -144,8 +144,11 @@ class Segment:
 
     def load(self) -> None:
         """Opens what is on disk; cheap, and nothing if it was done before. Indexes that are not right are rebuilt."""
-        if self._loaded:
-            return
+        if not self._loaded and not self.load_as_is():
+            self._rebuild_indexes()
+
+    def load_as_is(self) -> bool:
+        """Opens what is on disk; False if the indexes are of no use and stand empty now."""
         self.size = self._cache.files.size(self.handle.get())
         try:
             self.offset_index.load()
@@ -155,28 +158,27 @@ class Segment:
             sound = False
         self._loaded = True
         if sound:
-            last = self.time_index.last
-            if last is not None:
-                self.max_timestamp_ms, self.max_timestamp_offset = last[0], self.base_offset + last[1]
+            self._take_max_timestamp()
         else:
-            self.rebuild_indexes()
+            self.reset_indexes(0)
+        return sound
 
     def _indexes_are_sound(self) -> bool:
-        """Does the last entry point at the batch it names? A crash leaves zeros or a part behind (Kafka maps files)."""
-        last = self.offset_index.last
+        """Does the last entry point at the batch it names? A crash of Kafka, which maps them, leaves zeros behind."""
+        last, timed = self.offset_index.last, self.time_index.last
+        if timed is not None and (timed[0] < 0 or timed[1] < 0):
+            return False
         if last is None:
             # A segment shorter than the interval has no entry; a longer one must have.
             return len(self.time_index) <= 1 and self.size <= 2 * LOOKUP_BLOCK_BYTES
-        timed = self.time_index.last
-        if timed is None or timed[1] < 0:
-            return False
+        if last[1] <= 0:
+            return False  # the first batch never has an entry
         for _, header in walk_headers(self._cache.files, self.handle, last[1], self.size):
             return header.last_offset == self.base_offset + last[0]
         return False
 
-    def rebuild_indexes(self) -> None:
+    def _rebuild_indexes(self) -> None:
         """Makes both indexes again from the batches."""
-        self.reset_indexes(0)
         for position, header in walk_headers(
             self._cache.files, self.handle, 0, self.size, block_bytes=WALK_BLOCK_BYTES
         ):
@@ -229,11 +231,14 @@ class Segment:
         else:
             self.offset_index.keep_keys_below(relative_offset)
             self.time_index.keep_values_below(relative_offset)
+        self._take_max_timestamp()
+        self.bytes_since_index = 0
+
+    def _take_max_timestamp(self) -> None:
         last = self.time_index.last
         self.max_timestamp_ms, self.max_timestamp_offset = (
             (last[0], self.base_offset + last[1]) if last else (NO_TIMESTAMP, -1)
         )
-        self.bytes_since_index = 0
 
     # --- finding --------------------------------------------------------------------------------------------------
 
