@@ -58,7 +58,7 @@ class Handle:
 
     def release(self) -> None:
         self.leases -= 1
-        if self.doomed and not self.leases:
+        if not self.leases and (self.doomed or len(self._cache) > self._cache.limit):
             self._cache.close(self)
 
     def discard(self) -> None:

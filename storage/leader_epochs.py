@@ -66,7 +66,7 @@ class LeaderEpochCache:
     def truncate_start(self, start_offset: int) -> None:
         """Forgets what lies before the log's new start; the epoch that covers it begins there from now on."""
         covering = bisect.bisect_right(self._starts, start_offset) - 1
-        if covering >= 0 and self._starts[covering] < start_offset:
+        if covering > 0 or (covering == 0 and self._starts[0] < start_offset):
             self._set(self._epochs[covering:], [start_offset, *self._starts[covering + 1 :]])
 
     def clear(self) -> None:
