@@ -334,10 +334,8 @@ class Connection:
         if not out or self.closed:
             return
         while out:
-            if isinstance(out[0], bytes | memoryview):
-                if not self._send_bytes():
-                    break
-            elif not self._send_file(out[0]):
+            head = out[0]
+            if not (self._send_file(head) if isinstance(head, FileSlice) else self._send_bytes()):
                 break
         self.answer_bytes = 0
         if out:
@@ -351,9 +349,13 @@ class Connection:
     def _send_bytes(self) -> bool:
         """Send the bytes that head the queue, joined; False if the socket is full."""
         out = self.out
-        parts = []
-        while out and isinstance(out[0], bytes | memoryview):
-            parts.append(out.popleft())
+        parts: list[bytes | memoryview] = []
+        while out:
+            head = out[0]
+            if isinstance(head, FileSlice):
+                break
+            parts.append(head)
+            out.popleft()
         data = parts[0] if len(parts) == 1 else b"".join(parts)
         try:
             sent = self.sock.send(data, socket.MSG_MORE) if out and HAS_SENDFILE else self.sock.send(data)
@@ -409,7 +411,7 @@ class Connection:
         self.reactor.forget(self.fd)
         self.sock.close()
         for item in self.out:
-            if not isinstance(item, bytes | memoryview):
+            if isinstance(item, FileSlice):
                 item.release()
         self.out.clear()
         self.buffered = b""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import select
+import sys
 from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
@@ -36,66 +37,69 @@ class Pollable(Protocol):
     def on_writable(self) -> None: ...
 
 
-class EpollPoller:
-    """Level-triggered epoll."""
+if sys.platform == "linux":
 
-    def __init__(self) -> None:
-        self._epoll = select.epoll()
-        self.fileno = self._epoll.fileno
-        self.close = self._epoll.close
+    class Poller:
+        """Level-triggered epoll."""
 
-    def set(self, fd: int, *, known: bool, read: bool, write: bool) -> None:
-        """Which events of `fd` to report; a hang-up is reported (as readable) whatever is asked."""
-        mask = (select.EPOLLIN if read else select.EPOLLRDHUP) | (select.EPOLLOUT if write else 0)
-        if known:
-            self._epoll.modify(fd, mask)
-        else:
-            self._epoll.register(fd, mask)
+        def __init__(self) -> None:
+            self._epoll = select.epoll()
+            self.fileno = self._epoll.fileno
+            self.close = self._epoll.close
 
-    def forget(self, fd: int) -> None:
-        self._epoll.unregister(fd)
+        def set(self, fd: int, *, known: bool, read: bool, write: bool) -> None:
+            """Which events of `fd` to report; a hang-up is reported (as readable) whatever is asked."""
+            mask = (select.EPOLLIN if read else select.EPOLLRDHUP) | (select.EPOLLOUT if write else 0)
+            if known:
+                self._epoll.modify(fd, mask)
+            else:
+                self._epoll.register(fd, mask)
 
-    def poll(self, timeout_s: float) -> list[tuple[int, bool, bool]]:
-        """(fd, readable or hung up, writable) of the sockets that are ready."""
-        write = select.EPOLLOUT
-        return [
-            (fd, events & ~write != 0, events & write != 0)
-            for fd, events in self._epoll.poll(timeout_s, EVENTS_A_ROUND)
-        ]
+        def forget(self, fd: int) -> None:
+            self._epoll.unregister(fd)
 
+        def poll(self, timeout_s: float) -> list[tuple[int, bool, bool]]:
+            """(fd, readable or hung up, writable) of the sockets that are ready."""
+            write = select.EPOLLOUT
+            return [
+                (fd, events & ~write != 0, events & write != 0)
+                for fd, events in self._epoll.poll(timeout_s, EVENTS_A_ROUND)
+            ]
 
-class SelectPoller:
-    """The plain twin, for systems without epoll: a kqueue with the same interface."""
+else:
 
-    def __init__(self) -> None:
-        self._kqueue = select.kqueue()
-        self.fileno = self._kqueue.fileno
-        self.close = self._kqueue.close
-        self._filters: dict[int, tuple[bool, bool]] = {}
+    class Poller:
+        """The twin of epoll on macOS and BSD: a kqueue. A hang-up is noticed only while reading is asked for."""
 
-    def set(self, fd: int, *, known: bool, read: bool, write: bool) -> None:
-        had = self._filters.get(fd, (False, False))
-        changes = [
-            select.kevent(fd, kind, select.KQ_EV_ADD if wanted else select.KQ_EV_DELETE)
-            for kind, wanted, before in (
-                (select.KQ_FILTER_READ, read, had[0]),
-                (select.KQ_FILTER_WRITE, write, had[1]),
-            )
-            if wanted != before
-        ]
-        if changes:
-            self._kqueue.control(changes, 0, 0)
-        self._filters[fd] = (read, write)
+        def __init__(self) -> None:
+            self._kqueue = select.kqueue()
+            self.fileno = self._kqueue.fileno
+            self.close = self._kqueue.close
+            self._filters: dict[int, tuple[bool, bool]] = {}
 
-    def forget(self, fd: int) -> None:
-        self.set(fd, known=True, read=False, write=False)
-        del self._filters[fd]
+        def set(self, fd: int, *, known: bool, read: bool, write: bool) -> None:
+            had = self._filters.get(fd, (False, False))
+            changes = [
+                select.kevent(fd, kind, select.KQ_EV_ADD if wanted else select.KQ_EV_DELETE)
+                for kind, wanted, before in (
+                    (select.KQ_FILTER_READ, read, had[0]),
+                    (select.KQ_FILTER_WRITE, write, had[1]),
+                )
+                if wanted != before
+            ]
+            if changes:
+                self._kqueue.control(changes, 0, 0)
+            self._filters[fd] = (read, write)
 
-    def poll(self, timeout_s: float) -> list[tuple[int, bool, bool]]:
-        return [
-            (event.ident, event.filter == select.KQ_FILTER_READ, event.filter == select.KQ_FILTER_WRITE)
-            for event in self._kqueue.control(None, EVENTS_A_ROUND, timeout_s)
-        ]
+        def forget(self, fd: int) -> None:
+            self.set(fd, known=True, read=False, write=False)
+            del self._filters[fd]
+
+        def poll(self, timeout_s: float) -> list[tuple[int, bool, bool]]:
+            return [
+                (event.ident, event.filter == select.KQ_FILTER_READ, event.filter == select.KQ_FILTER_WRITE)
+                for event in self._kqueue.control(None, EVENTS_A_ROUND, timeout_s)
+            ]
 
 
 class Reactor:
@@ -103,7 +107,7 @@ class Reactor:
 
     def __init__(self, timers: Timers, clock: Callable[[], int]) -> None:
         self.timers = timers
-        self.poller = EpollPoller() if hasattr(select, "epoll") else SelectPoller()
+        self.poller = Poller()
         self._clock = clock
         self._handlers: dict[int, Pollable] = {}
         self._soon: deque[Callable[[], None]] = deque()

@@ -17,7 +17,7 @@ is a default must not be changed in place by others than its owner.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Final, TypeAlias, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias, dataclass_transform
 
 #: "No argument was given": None is a value of its own on the wire.
 UNSET: Final[Any] = type("Unset", (), {"__repr__": lambda self: "UNSET", "__slots__": ()})()
@@ -215,25 +215,8 @@ def _make_init(cls: type[Struct]) -> Any:
     return scope["__init__"]
 
 
-@dataclass_transform(
-    kw_only_default=True,
-    field_specifiers=(
-        int8,
-        int16,
-        uint16,
-        int32,
-        uint32,
-        int64,
-        float64,
-        boolean,
-        uuid,
-        string,
-        bytes_,
-        records_,
-        struct,
-        array,
-    ),
-)
+# Without field specifiers a type checker takes every row for a default, which is what it is: no field must be given.
+@dataclass_transform(kw_only_default=True)
 class DeclaredMeta(type):
     """Turns the rows of a class body into slots."""
 
@@ -262,7 +245,8 @@ class Struct(metaclass=DeclaredMeta):
 
     __slots__ = ("unknown_tagged_fields",)
     ROWS: ClassVar[tuple[Row, ...]] = ()
-    unknown_tagged_fields: dict[int, bytes] | None
+    if TYPE_CHECKING:
+        unknown_tagged_fields: dict[int, bytes] | None = None
 
     def __init__(self, **values: Any) -> None:
         cls = type(self)

@@ -52,13 +52,12 @@ def handle(request: FetchRequest, context: RequestContext) -> FetchResponse | Pe
 class Reading:
     """One fetch: its partitions read, its answer, and its wait if there is too little to answer."""
 
-    __slots__ = ("answers", "by_id", "context", "fetch", "missing_bytes", "partitions", "pending", "request", "timer")
+    __slots__ = ("answers", "context", "fetch", "missing_bytes", "partitions", "pending", "request", "timer")
 
     def __init__(self, request: FetchRequest, fetch: Fetch, context: RequestContext) -> None:
         self.request = request
         self.fetch = fetch
         self.context = context
-        self.by_id = context.api_version >= _TOPIC_IDS_FROM
         self.answers: list[tuple[FetchPartition, PartitionData]] = []
         self.partitions: list[Partition] = []
         self.missing_bytes = 0
@@ -100,13 +99,13 @@ class Reading:
 
     def _find(self, asked: FetchPartition) -> Partition:
         broker = self.context.broker
-        if self.by_id:
-            image = broker.catalogue.topic_by_id(asked.topic)
+        name = asked.topic
+        if isinstance(name, bytes):
+            image = broker.catalogue.topic_by_id(name)
             if image is None:
                 raise KafkaError(ErrorCode.UNKNOWN_TOPIC_ID)
-            partition = broker.partitions.get(image.name, asked.index)
-        else:
-            partition = broker.partitions.get(asked.topic, asked.index)
+            name = image.name
+        partition = broker.partitions.get(name, asked.index)
         if partition is None:
             raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
         return partition

@@ -1,0 +1,221 @@
+"""One broker: its data, its catalogue, its partitions and coordinators, and the listeners that lead to them.
+
+`Broker` is put together on a data folder; `serve` runs it until it is told to stop. Everything in it belongs to the
+loop's thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
+
+from ..storage.config import LogConfig
+from ..storage.folder import DataFolder
+from ..wire.messages.create_topics import CreatableTopic, CreatableTopicConfig
+from .context import RequestContext
+from .fetch_sessions import FetchSessions
+from .log_reader import read_chunks
+from .metadata.controller import Controller, Registration
+from .metadata.image import Catalogue, Endpoint
+from .metadata.metadata_log import MetadataLog
+from .metadata.producer_ids import ProducerIds
+from .partitions import METADATA_TOPIC, Partitions
+from .reactor import Reactor
+from .server import Address, Listener, bind
+from .timers import Timers
+
+if TYPE_CHECKING:
+    from ..storage.log import Log
+    from .config import Config
+    from .coordinators import Coordinators
+
+log = logging.getLogger("klamm.broker")
+
+#: The metadata log's topic id: Kafka's Uuid.METADATA_TOPIC_ID.
+METADATA_TOPIC_ID: Final = bytes(15) + b"\1"
+#: The metadata log keeps everything: it is the catalogue.
+METADATA_LOG_CONFIG: Final = LogConfig(retention_ms=-1, retention_bytes=-1, max_message_bytes=0x7FFFFFFF)
+#: How long a stop waits for clients to take their answers.
+STOP_GRACE_S: Final = 1.0
+
+
+def system_clock() -> int:
+    """Epoch milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+class Broker:
+    """`folder` is open and locked; `clock` gives epoch milliseconds. Raises KafkaError where the disk fails."""
+
+    def __init__(
+        self, config: Config, folder: DataFolder, clock: Callable[[], int] = system_clock, random: Random | None = None
+    ) -> None:
+        self.config = config
+        self.folder = folder
+        self.now_ms = clock
+        self.node_id: int = config.get("node.id")
+        self.rack: str | None = config.get("broker.rack")
+        self.cluster_id = folder.cluster_id
+        self.max_request_bytes: int = config.get("socket.request.max.bytes")
+        self.fetch_max_bytes: int = config.get("fetch.max.bytes")
+        self.timers = Timers()
+        self.reactor = Reactor(self.timers, clock)
+        self.listeners: list[Listener] = []
+        self.fetch_sessions = FetchSessions(config.get("max.incremental.fetch.session.cache.slots"), random or Random())
+        self.catalogue = Catalogue(folder.cluster_id)
+        self.partitions = Partitions(self.node_id, self.catalogue, folder, config.log_configs, clock)
+        self._metadata_log_files = self._open_metadata_log()
+        self.metadata_log = MetadataLog(
+            self.catalogue, lambda batch: self._metadata_log_files.append_as_follower(batch, now_ms=clock())
+        )
+        self.controller = Controller(self.catalogue, config, config.topic_configs_error, config.created_topic_configs)
+        self.producer_ids = ProducerIds(self._reserve_producer_ids)
+        self.coordinators: Coordinators = self._make_coordinators()
+
+    def _make_coordinators(self) -> Coordinators:
+        from .coordinators import Coordinators
+
+        return Coordinators(self)
+
+    # --- the metadata log -----------------------------------------------------------------------------------------
+
+    def _open_metadata_log(self) -> Log:
+        return self.folder.create(METADATA_TOPIC, 0, METADATA_TOPIC_ID, METADATA_LOG_CONFIG, self.now_ms())
+
+    def load(self, addresses: list[Address]) -> None:
+        """Replay the metadata log, become its leader, and register this broker, reached at `addresses`."""
+        files, metadata_log, controller = self._metadata_log_files, self.metadata_log, self.controller
+        end = files.log_end_offset
+        metadata_log.load(chunk.batches for chunk in read_chunks(files, files.log_start_offset, end))
+        metadata_log.listeners.append(self.partitions.on_delta)
+        now_ms = self.now_ms()
+        metadata_log.open_epoch(self.node_id, now_ms)
+        metadata_log.commit(controller.bootstrap(), now_ms)
+        protocols = self.config.security_protocols
+        registration = Registration(
+            node_id=self.node_id,
+            endpoints={
+                address.listener: Endpoint(*self._announced(address), protocols.get(address.listener, 0))
+                for address in addresses
+            },
+            rack=self.rack,
+            log_dirs=[self.folder.directory_id],
+        )
+        metadata_log.commit(controller.register_broker(registration), now_ms)
+        for changes in controller.elect_leaders(self.node_id, new_epochs=not self.folder.was_clean):
+            metadata_log.commit(changes, now_ms)
+
+    def _reserve_producer_ids(self) -> range:
+        change = self.controller.allocate_producer_ids(self.node_id)
+        self.commit(change.records)
+        return change.results
+
+    def commit(self, records: Any) -> None:
+        """Append a controller's change to the metadata log and let it take effect. Raises KafkaError."""
+        self.metadata_log.commit(records, self.now_ms())
+
+    def create_internal_topic(self, name: str, num_partitions: int, configs: Mapping[str, str]) -> None:
+        """Create one of Kafka's internal topics with as many replicas as there are brokers. Raises KafkaError."""
+        self.create_topic(name, num_partitions, 1, configs)
+
+    def create_topic(self, name: str, num_partitions: int, replication_factor: int, configs: Mapping[str, str]) -> None:
+        """Create a topic. -1 stands for the defaults. Raises KafkaError, TOPIC_ALREADY_EXISTS for one."""
+        from ..wire.errors import ErrorCode, KafkaError
+
+        topic = CreatableTopic(
+            name=name,
+            num_partitions=num_partitions,
+            replication_factor=replication_factor,
+            assignments=[],
+            configs=[CreatableTopicConfig(name=key, value=value) for key, value in configs.items()],
+        )
+        change = self.controller.create_topics([topic], describe=False)
+        self.commit(change.records)
+        (result,) = change.results
+        if result.error_code:
+            raise KafkaError(ErrorCode(result.error_code), result.error_message)
+
+    # --- addresses ------------------------------------------------------------------------------------------------
+
+    def _announced(self, address: Address) -> tuple[str, int]:
+        """What the catalogue says of a listener, where no connection says better."""
+        found = self.config.advertised_listeners.get(address.listener)
+        return found if found is not None else (address.host, address.port)
+
+    def advertised(self, context: RequestContext) -> tuple[str, int]:
+        """(host, port) that a client is told for this broker: advertised.listeners if set for its listener, else the
+        address that it reached itself."""
+        found = self.config.advertised_listeners.get(context.listener)
+        if found is not None:
+            return found
+        if context.connection is not None:
+            return context.connection.server_address
+        address = self.listeners[0].address
+        return address.host, address.port
+
+    # --- the loop -------------------------------------------------------------------------------------------------
+
+    def bind(self) -> list[Address]:
+        """Bind all listeners, so that ports are known; nothing is accepted yet. Raises OSError."""
+        max_connections = self.config.get("max.connections")
+        for listener in self.config.listeners:
+            sock = bind(listener.host, listener.port)
+            self.listeners.append(Listener(self, listener.name, sock, max_connections))
+        return [listener.address for listener in self.listeners]
+
+    async def serve(self, stop: trio.Event, ready: Callable[[], None] = lambda: None) -> None:
+        """Accept connections and answer them until `stop`; then let answers leave, and close."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.reactor.run)
+            for listener in self.listeners:
+                listener.open()
+            self._start_chores()
+            self.coordinators.start()
+            ready()
+            await stop.wait()
+            for listener in self.listeners:
+                listener.close()
+            with trio.move_on_after(STOP_GRACE_S):
+                while any(connection.out for listener in self.listeners for connection in listener.connections):
+                    await trio.sleep(0.01)
+            for listener in self.listeners:
+                for connection in tuple(listener.connections):
+                    connection.close()
+            nursery.cancel_scope.cancel()
+
+    def _start_chores(self) -> None:
+        """What is done from time to time: intervals are Kafka's."""
+        get = self.config.get
+        self._repeat(get("log.retention.check.interval.ms"), self._apply_retention)
+        self._repeat(get("producer.id.expiration.check.interval.ms"), self._expire_producers)
+        self._repeat(get("log.flush.offset.checkpoint.interval.ms"), self.folder.checkpoint)
+        idle_ms = get("connections.max.idle.ms")
+        if idle_ms > 0:
+            self._repeat(max(1000, idle_ms // 10), lambda: self._close_idle(idle_ms))
+
+    def _repeat(self, interval_ms: int, chore: Callable[[], object]) -> None:
+        def run() -> None:
+            try:
+                chore()
+            except Exception:
+                log.exception("a chore failed and will be tried again")
+            self.timers.call_at(self.now_ms() + interval_ms, run)
+
+        self.timers.call_at(self.now_ms() + interval_ms, run)
+
+    def _apply_retention(self) -> None:
+        for partition in self.partitions.opened():
+            partition.log.apply_retention(self.now_ms())
+
+    def _expire_producers(self) -> None:
+        for partition in self.partitions.opened():
+            partition.log.expire_producers(self.now_ms())
+
+    def _close_idle(self, idle_ms: int) -> None:
+        for listener in self.listeners:
+            listener.close_idle(self.now_ms() - idle_ms)
