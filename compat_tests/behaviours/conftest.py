@@ -1,0 +1,38 @@
+"""One real Kafka for all tests of this folder; without a JDK and Maven each of them says so and is skipped."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ..kafka_peer import peer
+
+ROOT = Path(__file__).resolve().parents[2]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))  # the steps and the raw client stand in tests/broker
+
+CONFIG = {"group.initial.rebalance.delay.ms": "0"}
+#: Small and quick to start: it is asked for answers here, not for speed.
+JVM = ("-Xmx512M", "-XX:TieredStopAtLevel=1")
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[peer.RealKafka]:
+    reason = peer.missing()
+    if reason:
+        pytest.skip(f"no real Kafka: {reason}")
+    try:
+        broker = peer.RealKafka(tmp_path_factory.mktemp("kafka"), config=CONFIG, jvm=JVM)
+    except peer.PeerUnavailableError as error:
+        pytest.skip(f"no real Kafka: {error}")
+    with broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def address(kafka: peer.RealKafka) -> str:
+    """host:port"""
+    return kafka.bootstrap_servers

@@ -1,0 +1,24 @@
+"""The table of malformed requests is what malformed.py builds and what a real Kafka makes of it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from .malformed import cases
+from .record import TABLE, record
+
+LINES = [json.loads(line) for line in TABLE.read_text().splitlines()]
+
+
+def test_the_table_has_the_bytes_that_are_built() -> None:
+    assert [(line["name"], line["hex"]) for line in LINES] == [(case.name, case.data.hex()) for case in cases()]
+
+
+@pytest.mark.bounded(180)
+def test_a_real_kafka_still_has_these_outcomes(address: str) -> None:
+    recorded = {line["name"]: line["kafka"] for line in LINES}
+    now = {line["name"]: line["kafka"] for line in record(address)}
+    different = {name: (now.get(name), outcome) for name, outcome in recorded.items() if now.get(name) != outcome}
+    assert not different
