@@ -22,10 +22,21 @@ class Served:
 
     `versions`: what is answered; `advertised`: what ApiVersions says; `handle(request, context)`: its handler, which
     gives a response, a `Pending` of one, or None where no answer is due. `decoders` and `encoders` hold the compiled
-    functions by version, filled at first use.
+    functions by version, filled at first use. `sends_files`: its responses may hold ranges of files.
     """
 
-    __slots__ = ("_module", "advertised", "api", "decoders", "encoders", "flexible_from", "handle", "name", "versions")
+    __slots__ = (
+        "_module",
+        "advertised",
+        "api",
+        "decoders",
+        "encoders",
+        "flexible_from",
+        "handle",
+        "name",
+        "sends_files",
+        "versions",
+    )
 
     def __init__(self, name: str) -> None:
         self.api: Api = BY_NAME[name]
@@ -38,6 +49,7 @@ class Served:
         self.decoders: dict[int, Callable[..., Any]] = {}
         self.encoders: dict[int, Callable[..., Any]] = {}
         self.handle: Callable[..., Any] = self._first_request
+        self.sends_files = name == "Fetch"
         self._module: ModuleType | None = None
 
     @property

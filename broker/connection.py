@@ -323,7 +323,10 @@ class Connection:
             parts[0] = _flexible_answer_head(size + 5, correlation_id)
         else:
             parts[0] = _answer_head(size + 4, correlation_id)
-        self.out.extend(parts)
+        if row.sends_files:
+            self.out.extend(parts)
+        else:
+            self.out.append(b"".join(parts))
         self.answer_bytes += size
 
     # --- sending --------------------------------------------------------------------------------------------------
@@ -347,13 +350,10 @@ class Connection:
             self._queue_turn()
 
     def _send_bytes(self) -> bool:
-        """Send the bytes that head the queue, joined; False if the socket is full."""
+        """Send the bytes that head the queue, joined; False if the socket is full. No file slice is the head."""
         out = self.out
         parts: list[bytes | memoryview] = []
-        while out:
-            head = out[0]
-            if isinstance(head, FileSlice):
-                break
+        while out and not isinstance(head := out[0], FileSlice):
             parts.append(head)
             out.popleft()
         data = parts[0] if len(parts) == 1 else b"".join(parts)

@@ -152,7 +152,10 @@ class _Encoder(Source):
         for row in subcon.absent:
             if not row.ignorable:
                 self.path = f"{path}.{row.name}" if path else row.name
-                self.add(f"if {this}.{row.name} != {self.literal(row, declared.default_of(row))}:")
+                value, default = f"{this}.{row.name}", self.literal(row, declared.default_of(row))
+                # Identity first: a default struct is shared, and comparing structs is slow.
+                same = f"{value} is not {default} and " if row.of is not None and not row.array else ""
+                self.add(f"if {same}{value} != {default}:")
                 self.add(f"    raise FieldError('version {subcon.version} cannot carry a value here')")
         for renamed in subcon.subcons:
             inner = unnamed(renamed)

@@ -34,7 +34,7 @@ class Rate:
 
 def produce_frame(topic: str) -> bytes:
     """A whole Produce v9 request frame of one 100-byte record to partition 0."""
-    batch = encode_batch([Record(offset=0, timestamp=int(time.time() * 1000), key=None, value=b"x" * 100, headers=())])
+    batch = encode_batch([Record(value=b"x" * 100, timestamp_ms=int(time.time() * 1000))])
     partition = PartitionProduceData(index=0, records=batch)
     body = encode(
         ProduceRequest(

@@ -73,7 +73,7 @@ class Client:
 
     def produce(self, topic: str, partitions: list[int]) -> None:
         """One record to each partition. Raises RuntimeError if one is refused."""
-        record = Record(offset=0, timestamp=int(time.time() * 1000), key=None, value=b"x" * 100, headers=())
+        record = Record(value=b"x" * 100, timestamp_ms=int(time.time() * 1000))
         batch = encode_batch([record])
         data = [PartitionProduceData(index=index, records=batch) for index in partitions]
         request = ProduceRequest(
