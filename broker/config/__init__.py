@@ -1,0 +1,1 @@
+"""Configuration: every config of Kafka, where values come from, what they mean for listeners and topics."""

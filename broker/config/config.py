@@ -1,0 +1,133 @@
+"""A broker's configuration: typed values by Kafka's names, and where each came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+from .definitions import BROKER, DIFFERENT_DEFAULTS, broker_default
+from .kinds import InvalidValue, Value, format_value, parse
+
+#: Either may be given, and stands for both (KafkaConfig.populateSynonyms).
+_SAME: Final = {"node.id": "broker.id", "broker.id": "node.id"}
+
+
+class ConfigError(Exception):
+    """The configuration cannot be served. str() is one line that says what to change."""
+
+
+class Setting(NamedTuple):
+    """A value that somebody gave. `origin`: where, such as "server.properties" or "--set"."""
+
+    text: str
+    origin: str
+
+
+class Config:
+    """Defaults, and over them what was given.
+
+    given: name -> Setting; unknown names are kept, for DescribeConfigs lists them, and are named in `notes`: lines to
+    warn with. Raises ConfigError for a value that is not allowed.
+    """
+
+    def __init__(self, given: Mapping[str, Setting] | None = None) -> None:
+        self.given: dict[str, Setting] = dict(given or {})
+        self.notes: list[str] = []
+        for name, other in _SAME.items():
+            if name in self.given and other not in self.given:
+                self.given[other] = self.given[name]
+        self._values: dict[str, Value] = {}
+        for name, setting in self.given.items():
+            if name in BROKER:
+                self._values[name] = self._parsed(name, setting)
+            else:
+                self.notes.append(_unknown(name, setting))
+        refuse(self)
+
+    @classmethod
+    def of(cls, **values: str) -> Config:
+        """For tests and small programs: names with underscores for dots."""
+        return cls({name.replace("_", "."): Setting(text, "given") for name, text in values.items()})
+
+    def get(self, name: str) -> Any:
+        """The typed value of a broker config: bool, int, float, str, a tuple of str, or None. Raises KeyError."""
+        try:
+            return self._values[name]
+        except KeyError:
+            value = self._values[name] = parse(BROKER[name], broker_default(name))
+            return value
+
+    def text(self, name: str) -> str | None:
+        """The value as Kafka writes it; None for null."""
+        return format_value(self.get(name))
+
+    def is_given(self, name: str) -> bool:
+        """Whether the value is somebody's, not a default."""
+        return name in self.given
+
+    def check(self, name: str, problem: str) -> ConfigError:
+        """The error for a value that is well formed and still wrong."""
+        setting = self.given.get(name)
+        value, origin = (setting.text, setting.origin) if setting else (self.text(name), "default")
+        return ConfigError(f"Invalid value {value} for configuration {name}: {problem} ({origin})")
+
+    @property
+    def data_folder(self) -> str:
+        """Where the logs are. Of several log.dirs klamm uses the first."""
+        folders = self.get("log.dirs") or self.get("log.dir")
+        return str(folders[0])
+
+    def _parsed(self, name: str, setting: Setting) -> Value:
+        key = BROKER[name]
+        try:
+            return parse(key, setting.text)
+        except InvalidValue as error:
+            allowed = f"; allowed: {key.valid.text}" if key.valid.text else ""
+            raise ConfigError(f"{error} ({setting.origin}{allowed})") from None
+
+
+def _unknown(name: str, setting: Setting) -> str:
+    from difflib import get_close_matches  # a third of a ms that only a typing error pays
+
+    near = get_close_matches(name, BROKER, n=1, cutoff=0.75)
+    return f"unknown config {name} ({setting.origin})" + (f": did you mean {near[0]}?" if near else "")
+
+
+def refuse(config: Config) -> None:
+    """What klamm cannot do and must not seem to do. Raises ConfigError."""
+    roles = config.get("process.roles")
+    if "broker" not in roles:
+        raise config.check("process.roles", "klamm's controller lives in its broker: add broker")
+    if config.get("node.id") < 0:
+        raise config.check("node.id", "Value must be at least 0")
+    for name, refused, problem in _REFUSED:
+        if config.is_given(name) and config.get(name) in refused:
+            raise config.check(name, problem)
+    if config.get("authorizer.class.name"):
+        raise config.check("authorizer.class.name", "klamm has no authorizer yet; without it every client may do all")
+    for name in ("log.retention.ms", "log.retention.minutes", "log.retention.hours"):
+        value = config.get(name)
+        if value is not None and (value == 0 or value < -1):
+            raise config.check(name, f"{name} must be unlimited (-1) or, equal or greater than 1")
+    if len(config.get("log.dirs") or ()) > 1:
+        config.notes.append(f"of log.dirs only the first folder is used: {config.data_folder}")
+
+
+_REFUSED: Final[tuple[tuple[str, Iterable[Value], str], ...]] = (
+    ("remote.log.storage.system.enable", (True,), "klamm has no tiered storage"),
+    ("security.inter.broker.protocol", ("SSL", "SASL_PLAINTEXT", "SASL_SSL"), "klamm serves PLAINTEXT only, so far"),
+)
+
+
+def ignored(config: Config) -> list[tuple[str, str]]:
+    """Configs that were given another value than the default and have no effect, with the reason."""
+    return [
+        (name, BROKER[name].standing)
+        for name in config.given
+        if name in BROKER and BROKER[name].standing and config.text(name) != broker_default(name)
+    ]
+
+
+def differences() -> list[tuple[str, str | None, str, str]]:
+    """Where klamm's default is not Kafka's: (name, Kafka's, klamm's, why)."""
+    return [(name, BROKER[name].default, row.default, row.reason) for name, row in DIFFERENT_DEFAULTS.items()]
