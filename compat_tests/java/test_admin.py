@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..support import unique
 from .clients import Java
 
@@ -37,7 +39,7 @@ def test_validate_only_creates_nothing(java: Java) -> None:
 
 def test_create_topics_that_are_refused(java: Java) -> None:
     admin, good, taken = java.admin(), unique("java"), java.create_topic()
-    refused = {
+    refused: dict[str, tuple[str, dict[str, Any]]] = {
         taken: ("TopicExistsException", {}),
         "not/a/name": ("InvalidTopicException", {}),
         "." * 2: ("InvalidTopicException", {}),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ..support import CODECS, sample_records
@@ -83,7 +85,7 @@ def test_a_producer_and_a_group_meet_a_topic_made_anew(java: Java) -> None:
     topic = java.create_topic()
     producer = java.producer()
     # A consumer that may create topics would bring the topic back between the two admin calls.
-    group = {"group_id": topic, "allow_auto_create_topics": False}
+    group: dict[str, Any] = {"group_id": topic, "allow_auto_create_topics": False}
     consumer = java.consumer(topic, commit=True, **group)
     producer.send_values(topic, ["old", "older"])
     java.program.wait_for(lambda: consumer.committed() == {(topic, 0): 2}, "the commit of 2")

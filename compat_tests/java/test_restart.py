@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
-from .clients import Java, Partition, Producer
+from .clients import Consumed, Java, Partition, Producer
 
 PARTITIONS = 3
 
 
-def acknowledged(producer: Producer) -> int:
-    counts = [event["count"] for event in producer.events("acknowledged")]
-    return max(counts, default=0)
+def wait_for_500(producer: Producer) -> None:
+    """Waits until the broker has acknowledged 500 more records of a stream."""
+    so_far = len(producer.events("acknowledged"))  # one each hundred
+    producer.program.wait_for(lambda: len(producer.events("acknowledged")) >= so_far + 5, "500 acknowledgements")
 
 
 def end_of(java: Java, how: str) -> None:
@@ -32,12 +35,10 @@ def test_a_producer_and_a_group_work_through_restarts(java: Java, how: str) -> N
     group = java.consumer(topic, group_id=topic, commit=True, reconnect_backoff_max_ms=200)
     stream = producer.start("stream", topic=topic, partitions=PARTITIONS, outstanding=40)
     for _ in range(2):
-        target = acknowledged(producer) + 500
-        java.program.wait_for(lambda target=target: acknowledged(producer) >= target, "500 acknowledgements")  # type: ignore[misc]
+        wait_for_500(producer)
         java.program.wait_for(lambda: group.committed(), "a commit")
         end_of(java, how)
-    target = acknowledged(producer) + 500
-    java.program.wait_for(lambda: acknowledged(producer) >= target, "500 acknowledgements after the restarts")
+    wait_for_500(producer)
     producer.call("stop_stream")
     outcome = java.program.finish(stream)
     assert outcome["failed"] == {}
@@ -56,10 +57,7 @@ def test_a_producer_and_a_group_work_through_restarts(java: Java, how: str) -> N
     }
 
     # The group: everything, and nothing again that lies below an offset it had committed.
-    def everything() -> bool:
-        return len({(record.partition, record.offset) for record in group.records()}) >= sent
-
-    java.program.wait_for(everything, f"all {sent} records at the group")
+    java.program.wait_for(lambda: group.count() >= sent, f"all {sent} records at the group")
     committed: dict[Partition, int] = {}
     for event in group.events("records", "committed"):
         for record in event.get("records", ()):
@@ -67,12 +65,8 @@ def test_a_producer_and_a_group_work_through_restarts(java: Java, how: str) -> N
         for name, partition, offset, _metadata in event.get("offsets", ()):
             committed[name, partition] = offset
     # One member, whose session outlives the restart: not even what was uncommitted comes twice.
-    twice = {place: count for place, count in _places(group.records()).items() if count > 1}
-    assert not twice
-
-
-def _places(records: object) -> Counter[tuple[int, int]]:
-    return Counter((record.partition, record.offset) for record in records)  # type: ignore[attr-defined]
+    places = Counter((record.partition, record.offset) for record in group.records())
+    assert {place: count for place, count in places.items() if count > 1} == {}
 
 
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGKILL"])
@@ -94,8 +88,8 @@ def test_a_new_member_resumes_at_the_committed_offset(java: Java, how: str) -> N
     assert sorted(int(record.value or b"") for record in [*seen, *rest]) == list(range(400))
 
 
-def _next_offsets(records: object) -> dict[Partition, int]:
-    return {(record.topic, record.partition): record.offset + 1 for record in records}  # type: ignore[attr-defined]
+def _next_offsets(records: Iterable[Consumed]) -> dict[Partition, int]:
+    return {(record.topic, record.partition): record.offset + 1 for record in records}
 
 
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGKILL"])
@@ -104,7 +98,11 @@ def test_a_group_outlives_the_broker(java: Java, how: str) -> None:
     topic = java.create_topic(partitions=4)
     # The client's own answer to a broker that is gone is to forget all metadata (KIP-899); the group's leader then
     # sees its topic without partitions and may ask for a rebalance. Switched off here: the broker is what is tested.
-    config = {"metadata_recovery_strategy": "none", "heartbeat_interval_ms": 100, "reconnect_backoff_max_ms": 200}
+    config: dict[str, Any] = {
+        "metadata_recovery_strategy": "none",
+        "heartbeat_interval_ms": 100,
+        "reconnect_backoff_max_ms": 200,
+    }
     members = [java.consumer(topic, group_id=topic, **config) for _ in range(2)]
     java.program.wait_for(lambda: [len(member.owned()) for member in members] == [2, 2], "two partitions each")
     before = [len(member.events("assigned", "revoked", "lost")) for member in members]
