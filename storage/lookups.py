@@ -36,39 +36,38 @@ def first_at_or_after(segments: Sequence[Segment], timestamp_ms: int, log_start_
 
 def with_max_timestamp(segments: Sequence[Segment], log_start_offset: int) -> TimestampOffset:
     """The first record that has the largest timestamp of all. Raises OSError, RecordError."""
-    best: tuple[int, Segment, int] | None = None
+    best = NOT_FOUND
     for segment in segments:
         segment.load()
-        timestamp_ms, offset = segment.max_timestamp_ms, segment.max_timestamp_offset
-        if 0 <= offset < log_start_offset:
-            # That batch was deleted by DeleteRecords: its segment's index does not know the next best one.
-            timestamp_ms, offset = _max_from(segment, log_start_offset)
-        if timestamp_ms >= 0 and (best is None or timestamp_ms > best[0]):
-            best = (timestamp_ms, segment, offset)
-    if best is None:
-        return NOT_FOUND
-    found = best[1].find(best[2])
-    if found is None:
-        return NOT_FOUND
-    position, header = found
-    records = [
-        record
-        for record in batch_records(best[1].read(position, header.size_bytes), skip_values=True)
-        if record.offset >= log_start_offset
-    ]
-    if not records:
-        return NOT_FOUND
-    record = max(records, key=lambda record: record.timestamp_ms)  # the first of equals
-    return TimestampOffset(record.timestamp_ms, record.offset, header.partition_leader_epoch)
+        if segment.max_timestamp_ms <= best.timestamp_ms:
+            continue
+        found = segment.find(segment.max_timestamp_offset)
+        if found is not None and found[1].base_offset < log_start_offset:
+            # DeleteRecords took that record or some beside it; the index does not know the next best one.
+            candidate = _largest_from(segment, log_start_offset)
+        else:
+            candidate = NOT_FOUND if found is None else _largest_in(segment, *found, log_start_offset)
+        if candidate.timestamp_ms > best.timestamp_ms:
+            best = candidate
+    return best
 
 
-def _max_from(segment: Segment, offset: int) -> tuple[int, int]:
-    """(timestamp, last offset) of the batch with the largest timestamp among those that end at `offset` or later."""
+def _largest_in(segment: Segment, position: int, header: BatchHeader, log_start_offset: int) -> TimestampOffset:
+    """The first record of one batch that has its largest timestamp."""
+    best = NOT_FOUND
+    for record in batch_records(segment.read(position, header.size_bytes), skip_values=True):
+        if record.timestamp_ms > best.timestamp_ms and record.offset >= log_start_offset:
+            best = TimestampOffset(record.timestamp_ms, record.offset, header.partition_leader_epoch)
+    return best
+
+
+def _largest_from(segment: Segment, offset: int) -> TimestampOffset:
+    """The first record with the largest timestamp among those of a segment at `offset` or later."""
     found = segment.find(offset)
-    if found is None:
-        return -1, -1
-    best: BatchHeader = found[1]
-    for _, header in segment.headers(found[0]):
-        if header.max_timestamp_ms > best.max_timestamp_ms:
-            best = header
-    return best.max_timestamp_ms, best.last_offset
+    best = NOT_FOUND
+    if found is not None:
+        for position, header in segment.headers(found[0]):
+            if header.max_timestamp_ms > best.timestamp_ms:
+                candidate = _largest_in(segment, position, header, offset)
+                best = candidate if candidate.timestamp_ms > best.timestamp_ms else best
+    return best
