@@ -1,0 +1,9 @@
+"""Groups and their offsets as state machines: events in, records and replies out. No I/O, no clock, no trio.
+
+    request --> Shard.handle / Shard.tick --> Effects(records, replies)
+    records --> appended to `__consumer_offsets-N` by the caller --> Shard.replay (live and when loading alike)
+    replies --> Parked until the high watermark has passed them --> the client
+
+Reading order: `shard.py` (the way in), `classic_table.py` (what a classic group does in which state),
+`classic_group.py` (what it knows), `classic_join.py`, `classic_member.py`, `classic_rebalance.py` (how it does it), `offsets.py`.
+"""

@@ -1,0 +1,20 @@
+"""The limits of groups, by Kafka's config keys. Source: org.apache.kafka.coordinator.group.GroupCoordinatorConfig."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSettings:
+    """Kafka's defaults, but for the initial rebalance delay: 3 s is what makes every test with a group slow."""
+
+    initial_rebalance_delay_ms: int = 0  # group.initial.rebalance.delay.ms
+    min_session_timeout_ms: int = 6_000  # group.min.session.timeout.ms
+    max_session_timeout_ms: int = 1_800_000  # group.max.session.timeout.ms
+    max_size: int = 2_147_483_647  # group.max.size
+    offset_metadata_max_bytes: int = 4_096  # offset.metadata.max.bytes; counted in UTF-16 units, as Kafka does
+
+    #: How long a JoinGroup of a new member may wait: such a member has no session yet, and its client may have gone.
+    #: Not configurable in Kafka (GroupCoordinatorConfig.CLASSIC_GROUP_NEW_MEMBER_JOIN_TIMEOUT_MS).
+    new_member_join_timeout_ms: int = 300_000
