@@ -115,6 +115,7 @@ def _create(
     result = CreatableTopicResult(
         name=name,
         topic_id=topic_id,
+        error_message=None,
         num_partitions=len(assignments),
         replication_factor=len(assignments[0]),
         configs=rules.describe_configs(configs),

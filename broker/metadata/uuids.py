@@ -1,28 +1,16 @@
-"""Kafka's uuids: 16 bytes, written as 22 characters of url-safe base64. Source: org.apache.kafka.common.Uuid."""
+"""Uuids as the controller draws them: 16 bytes. Source: org.apache.kafka.common.Uuid, DirectoryId."""
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Final
 from uuid import uuid4
 
-#: Ids below this number have a meaning of their own (org.apache.kafka.common.DirectoryId and Uuid).
+from ...wire.json_form import uuid_text
+
+#: Ids below this number have a meaning of their own.
 _RESERVED: Final = 100
 #: The replica's directory is not known: its broker has several (KIP-858).
 UNASSIGNED_DIRECTORY: Final = bytes(16)
-
-
-def uuid_text(uuid: bytes) -> str:
-    """Such as `5L6g3nShT-eMCtK--X86sw`."""
-    return urlsafe_b64encode(uuid)[:22].decode()
-
-
-def uuid_bytes(text: str) -> bytes:
-    """The 16 bytes of Kafka's text form. Raises ValueError."""
-    uuid = urlsafe_b64decode(f"{text}==")
-    if len(uuid) != 16:
-        raise ValueError(f"{text!r} is not a uuid of 22 characters")
-    return uuid
 
 
 def random_uuid() -> bytes:

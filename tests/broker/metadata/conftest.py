@@ -1,0 +1,111 @@
+"""A cluster of one broker without sockets or files: the handlers, the controller and a metadata log in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from klamm.broker.api_table import SERVED
+from klamm.broker.context import RequestContext
+from klamm.broker.metadata.controller import Controller, Registration
+from klamm.broker.metadata.image import Catalogue, Delta, Endpoint
+from klamm.broker.metadata.metadata_log import MetadataLog
+from klamm.broker.metadata.producer_ids import ProducerIds
+from klamm.wire.apis import BY_NAME
+from klamm.wire.codec import decode, encode
+from klamm.wire.declare import Message
+from klamm.wire.messages.create_topics import CreatableTopicConfigs
+
+NODE_ID = 1
+CONFIG: dict[str, Any] = {
+    "num.partitions": 3,
+    "default.replication.factor": 1,
+    "auto.create.topics.enable": True,
+    "delete.topic.enable": True,
+    "transaction.max.timeout.ms": 900_000,
+    "offsets.topic.num.partitions": 4,
+    "offsets.topic.replication.factor": 1,
+    "offsets.topic.segment.bytes": 104_857_600,
+}
+
+
+class Settings:
+    """The broker's config: CONFIG, and what a test changes."""
+
+    def __init__(self, changed: Mapping[str, Any]) -> None:
+        self.values = CONFIG | dict(changed)
+
+    def get(self, key: str) -> Any:
+        return self.values[key]
+
+
+def no_config_error(configs: Mapping[str, str]) -> str | None:
+    return "Unknown topic config name: no.such" if "no.such" in configs else None
+
+
+def some_configs(configs: Mapping[str, str]) -> list[CreatableTopicConfigs]:
+    """As many as Kafka 4.3.1 lists."""
+    return [
+        CreatableTopicConfigs(name=str(number), value="", read_only=False, is_sensitive=False) for number in range(33)
+    ]
+
+
+class OneBroker:
+    """What a handler finds under `context.broker`. `log`: the metadata log's bytes; `start` is a broker's start on
+    them, `kill` and `start` again a restart."""
+
+    def __init__(self, log: bytes = b"", **changed: Any) -> None:
+        self.log = bytearray(log)
+        self.config = Settings({key.replace("_", "."): value for key, value in changed.items()})
+        self.node_id = NODE_ID
+        self.rack = None
+        self.cluster_id = "klamm-test-AAAAAAAAAAA"
+        self.deltas: list[Delta] = []
+        self.append: Callable[[bytes], object] = self.log.extend
+        self.start()
+
+    def start(self) -> None:
+        self.catalogue = Catalogue(self.cluster_id)
+        self.metadata_log = MetadataLog(self.catalogue, lambda batch: self.append(batch))
+        self.metadata_log.load([bytes(self.log)])
+        self.controller = Controller(
+            self.catalogue, self.config, no_config_error, some_configs, random_start=lambda below: 0
+        )
+        self.metadata_log.open_epoch(NODE_ID, 1000)
+        self.commit(self.controller.bootstrap())
+        endpoints = {"PLAINTEXT": Endpoint("127.0.0.1", 9092, 0)}
+        self.commit(self.controller.register_broker(Registration(NODE_ID, endpoints, self.rack, [b"d" * 16])))
+        for changes in self.controller.elect_leaders(NODE_ID, new_epochs=False):
+            self.commit(changes)
+        self.producer_ids = ProducerIds(self.reserve)
+        self.metadata_log.listeners.append(self.deltas.append)
+
+    def commit(self, records: list[Message]) -> None:
+        self.metadata_log.commit(records, 1000)
+
+    def reserve(self) -> range:
+        change = self.controller.allocate_producer_ids(NODE_ID)
+        self.commit(change.records)
+        return change.results
+
+    def advertised(self, context: RequestContext) -> tuple[str, int]:
+        return f"{context.listener.lower()}.example", 9092
+
+    def ask(self, request: Message, version: int, listener: str = "PLAINTEXT") -> Any:
+        """The response as a client decodes it."""
+        api = BY_NAME[type(request).__name__.removesuffix("Request")]
+        context = RequestContext(self, None, version, "test", "/127.0.0.1", listener, 1000)  # type: ignore[arg-type]
+        arrived = decode(api.request(), version, encode(request, version))
+        return decode(api.response(), version, encode(SERVED[api.key].module.handle(arrived, context), version))
+
+
+@pytest.fixture(scope="session")
+def one_broker() -> Callable[..., OneBroker]:
+    return OneBroker
+
+
+@pytest.fixture
+def broker() -> OneBroker:
+    return OneBroker()
