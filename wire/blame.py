@@ -26,6 +26,8 @@ TYPE_NAMES = {
     "?": "bool",
 }
 
+NULL = "null where this version has no null"
+
 
 class Blame(NamedTuple):
     """`path`: such as `topics[2].name`, empty for the message as a whole; `position`: the byte in the buffer."""
@@ -68,7 +70,9 @@ def blame_decoder(compiled: Compiled, error: Exception) -> Blame:
 def _index(names: dict[str, Any], items: str) -> int:
     """Which of the list `a<depth>` is at hand as `o<depth + 1>`."""
     at_hand = names.get(f"o{int(items[1:]) + 1}")
-    return next((index for index, item in enumerate(names[items]) if item is at_hand), 0)
+    found = names[items]
+    every = enumerate(found if isinstance(found, list | tuple) else ())
+    return next((index for index, item in every if item is at_hand), 0)
 
 
 def _unpackable(field: Fixed, value: Any) -> str | None:
@@ -79,7 +83,7 @@ def _unpackable(field: Fixed, value: Any) -> str | None:
         if field.expression.startswith("len("):
             return f"a length of {value}, which is more than {TYPE_NAMES[field.layout]} can say"
         if value is None:
-            return "null where this version has no null"
+            return NULL
         return f"{value!r} is not {TYPE_NAMES[field.layout]}"
     return None
 
@@ -88,29 +92,42 @@ def blame_encoder(compiled: Compiled, error: Exception) -> Blame:
     """Why and where `error`, raised by a compiled encoder, came about."""
     failed = _failed(compiled, error.__traceback__)
     if failed is None:
-        return Blame("", 0, str(error))
+        return Blame("", 0, _reason(error))
     frame, line = failed
     names = frame.f_locals
-    path, reason = compiled.paths[line - 1], str(error)
-    if not isinstance(error, FieldError | UnicodeEncodeError) and _is_null(names, compiled.source, line):
-        reason = "null where this version has no null"
+    path, reason = compiled.paths[line - 1], _reason(error)
     for field in compiled.runs.get(line, ()):
-        # The expressions are the compiler's own: attributes and lengths of what was to be encoded.
-        value = eval(field.expression, frame.f_globals, names)
-        values = enumerate(value) if field.is_array and value is not None else [(None, value)]
-        wrong = [(index, why) for index, item in values if (why := _unpackable(field, item)) is not None]
-        if wrong:
-            index, reason = wrong[0]
-            path = field.path if index is None else f"{field.path}[{index}]"
+        wrong = _wrong_in(field, frame)
+        if wrong is not None:
+            path, reason = wrong
             break
-    indexes = {name: _index(names, name) for name in names if name[0] == "a"}
+    indexes = {
+        name: _index(names, name) for name, value in names.items() if name[0] == "a" and isinstance(value, list | tuple)
+    }
     return Blame(path.format_map(indexes), 0, reason)
 
 
-def _is_null(names: dict[str, Any], source: str, line: int) -> bool:
-    """Whether the line that failed works on something that is None."""
-    text = source.splitlines()[line - 1]
-    return any(value is None and name in text for name, value in names.items())
+def _reason(error: Exception) -> str:
+    text = str(error)
+    return NULL if "NoneType" in text else text
+
+
+def _wrong_in(field: Fixed, frame: FrameType) -> tuple[str, str] | None:
+    """(path, reason) of what has no place in a field of a run, or None."""
+    try:
+        # The expressions are the compiler's own: attributes and lengths of what was to be encoded.
+        value = eval(field.expression, frame.f_globals, frame.f_locals)
+        values = list(enumerate(value)) if field.is_array else []
+    except (AttributeError, TypeError) as error:
+        return field.path, _reason(error)
+    if not field.is_array:
+        reason = _unpackable(field, value)
+        return None if reason is None else (field.path, reason)
+    for index, item in values:
+        reason = _unpackable(field, item)
+        if reason is not None:
+            return f"{field.path}[{index}]", reason
+    return None
 
 
 def refuse_text(part: Any) -> None:

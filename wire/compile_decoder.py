@@ -51,7 +51,9 @@ def read_tag(buffer: bytes | bytearray, position: int) -> tuple[int, int, int]:
     return tag, position + size, position
 
 
-def unknown_tags(buffer: bytes | bytearray, position: int, total: int, limit: int) -> tuple[dict[int, bytes], int, int]:
+def unknown_tags(
+    buffer: bytes | bytearray, position: int, total: int, limit: int
+) -> tuple[dict[int, bytes] | None, int, int]:
     """A tag section that is not empty, of a struct that knows no tag: (its fields, the end, the elements so far)."""
     count, position = decode_uvarint(buffer, position)
     total += count
@@ -62,7 +64,7 @@ def unknown_tags(buffer: bytes | bytearray, position: int, total: int, limit: in
         tag, end, position = read_tag(buffer, position)
         found[tag] = bytes(buffer[position:end])
         position = end
-    return found, position, total
+    return found or None, position, total  # a count may be 80 00: none at all in two bytes
 
 
 class _Decoder(Source):
