@@ -49,7 +49,15 @@ from klamm.wire.messages.produce import PartitionProduceData, ProduceRequest, To
 from klamm.wire.messages.sync_group import SyncGroupRequest
 from klamm.wire.records import Record, batch_checksum, encode_batch
 from tests.broker.outcomes import Case
-from tests.broker.raw_client import api_of, ask, framed, header_bytes, ready, request_bytes
+from tests.broker.raw_client import (
+    api_of,
+    ask,
+    framed,
+    header_bytes,
+    request_bytes,
+    wait_for_coordinators,
+    wait_for_leader,
+)
 
 #: No request of the table leaves a record in it.
 TOPIC = "malformed"
@@ -96,7 +104,8 @@ def prepare(address: str) -> None:
     for answer in ask(address, CreateTopicsRequest(topics=topics, timeout_ms=10_000), 7).topics:
         assert answer.error_code in (ErrorCode.NONE, ErrorCode.TOPIC_ALREADY_EXISTS), answer
     for topic in (TOPIC, TAKEN, UNREAD):
-        ready(address, topic)
+        wait_for_leader(address, topic)
+    wait_for_coordinators(address)
 
 
 def cases() -> list[Case]:

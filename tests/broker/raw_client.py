@@ -182,29 +182,26 @@ def wait_for(condition: Callable[[], object], what: str, timeout_s: float = TIME
         time.sleep(0.01)
 
 
-def ready(address: str, topic: str) -> None:
-    """Waits until the topic's partition 0 has a leader, and a group and a producer id can be had.
+def wait_for_leader(address: str, topic: str) -> None:
+    """Until partition 0 can be written to: Kafka answers CreateTopics before the broker leads."""
+    asked = ListOffsetsPartition(partition_index=0, timestamp=-1)
+    request = ListOffsetsRequest(replica_id=-1, topics=[ListOffsetsTopic(name=topic, partitions=[asked])])
+    with RawClient(address) as client:
+        wait_for(
+            lambda: client.request(request, 5).topics[0].partitions[0].error_code == 0,
+            f"the leader of partition 0 of {topic}",
+        )
 
-    Kafka answers CreateTopics before the broker leads, and makes its internal topics at the first request for them.
-    """
-    offsets = ListOffsetsRequest(
-        replica_id=-1,
-        topics=[ListOffsetsTopic(name=topic, partitions=[ListOffsetsPartition(partition_index=0, timestamp=-1)])],
-    )
-    group = OffsetFetchRequest(group_id="ready", topics=[])
+
+def wait_for_coordinators(address: str, group: str = "waited-for") -> None:
+    """Until this group and a producer id can be had: Kafka makes what they need at the first request for them."""
+    committed = OffsetFetchRequest(group_id=group, topics=[])
+    producer = InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=1000)
     with RawClient(address) as client:
 
-        def leads() -> bool:
-            return client.request(offsets, 5).topics[0].partitions[0].error_code == 0
-
         def coordinates() -> bool:
-            client.request(FindCoordinatorRequest(key="ready"), 2)
-            return client.request(group, 7).error_code == 0
+            client.request(FindCoordinatorRequest(key=group), 2)
+            return client.request(committed, 7).error_code == 0
 
-        def gives_producer_ids() -> bool:
-            request = InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=1000)
-            return client.request(request, 4).error_code == 0
-
-        wait_for(leads, f"a leader of {topic}")
         wait_for(coordinates, "the group coordinator")
-        wait_for(gives_producer_ids, "a producer id")
+        wait_for(lambda: client.request(producer, 4).error_code == 0, "a producer id")

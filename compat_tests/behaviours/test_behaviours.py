@@ -1,0 +1,23 @@
+"""The behaviour tests of tests/broker once more, with a real Kafka at the address."""
+
+from importlib import import_module
+
+from tests.broker.test_behaviours_fetch import *  # noqa: F403
+from tests.broker.test_behaviours_offsets import *  # noqa: F403
+from tests.broker.test_behaviours_produce import *  # noqa: F403
+from tests.broker.test_behaviours_producers import *  # noqa: F403
+from tests.broker.test_behaviours_versions import *  # noqa: F403
+
+MODULES = (
+    "fetch",
+    "offsets",
+    "produce",
+    "producers",
+    "versions",
+)
+
+
+def test_no_test_hides_another_of_its_name() -> None:
+    modules = [import_module(f"tests.broker.test_behaviours_{name}") for name in MODULES]
+    names = [name for module in modules for name in vars(module) if name.startswith("test_")]
+    assert len(names) == len(set(names))
