@@ -82,7 +82,7 @@ def decode_uuid(text: str) -> bytes:
 
 
 def encode_partition_metadata(topic_id: bytes) -> bytes:
-    return f"version: 0\ntopic_id: {encode_uuid(topic_id)}\n".encode()
+    return f"version: 0\ntopic_id: {encode_uuid(topic_id)}".encode()
 
 
 def decode_partition_metadata(data: bytes) -> bytes:

@@ -25,6 +25,11 @@ _SMALL_OUTPUT_BYTES: Final = 262_144
 _XERIAL_MAGIC: Final = b"\x82SNAPPY\x00"
 _XERIAL_HEADER: Final = _XERIAL_MAGIC + struct.pack(">ii", 1, 1)
 _XERIAL_BLOCK_BYTES: Final = 32 * 1024
+#: Magic, flags (version 1, independent blocks, no checksums), block size 64 KiB, checksum of the two bytes before it.
+_LZ4_HEADER: Final = bytes.fromhex("04224d18 60 40 82")
+_LZ4_BLOCK_BYTES: Final = 64 * 1024
+_LZ4_STORED: Final = 0x80000000
+
 _INT32: Final = struct.Struct(">i")
 
 
@@ -59,7 +64,7 @@ def compress(codec: int, data: bytes, level: int | None = None) -> bytes:
             out += _INT32.pack(len(block)) + block
         return bytes(out)
     if codec == Codec.LZ4:
-        return bytes(cramjam.lz4.compress(data, level=level))
+        return _lz4_frame(data, level)
     if codec == Codec.ZSTD:
         return bytes(cramjam.zstd.compress(data, level=3 if level is None else level))
     raise CompressionError(f"unknown compression codec {codec}")
@@ -82,6 +87,22 @@ def decompress(codec: int, data: bytes, limit: int = MAX_DECOMPRESSED_BYTES) -> 
 
         return _decompress_into(cramjam.lz4 if codec == Codec.LZ4 else cramjam.zstd, data, limit)
     raise CompressionError(f"unknown compression codec {codec}")
+
+
+def _lz4_frame(data: bytes, level: int | None) -> bytes:
+    """A frame of independent blocks. The Java client refuses linked ones, which are cramjam's own frames."""
+    import cramjam
+
+    options = {} if level is None else {"mode": "high_compression", "compression": level}
+    out = bytearray(_LZ4_HEADER)
+    for start in range(0, len(data), _LZ4_BLOCK_BYTES):
+        plain = data[start : start + _LZ4_BLOCK_BYTES]
+        block = bytes(cramjam.lz4.compress_block(plain, store_size=False, **options))
+        if len(block) < len(plain):
+            out += struct.pack("<I", len(block)) + block
+        else:
+            out += struct.pack("<I", len(plain) | _LZ4_STORED) + plain
+    return bytes(out) + bytes(4)
 
 
 def _gunzip(data: bytes, limit: int) -> bytes:
