@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .definitions import BROKER, DIFFERENT_DEFAULTS, broker_default
 from .kinds import InvalidValue, Value, format_value, parse
+from .listeners import Endpoints, ListenerConfig, endpoints
+from .topics import created_topic_configs, log_configs, topic_configs_error
+
+if TYPE_CHECKING:
+    from ...wire.messages.create_topics import CreatableTopicConfigs
 
 #: Either may be given, and stands for both (KafkaConfig.populateSynonyms).
 _SAME: Final = {"node.id": "broker.id", "broker.id": "node.id"}
@@ -43,6 +48,7 @@ class Config:
             else:
                 self.notes.append(_unknown(name, setting))
         refuse(self)
+        self.endpoints: Endpoints = endpoints(self)
 
     @classmethod
     def of(cls, **values: str) -> Config:
@@ -70,6 +76,35 @@ class Config:
         setting = self.given.get(name)
         value, origin = (setting.text, setting.origin) if setting else (self.text(name), "default")
         return ConfigError(f"Invalid value {value} for configuration {name}: {problem} ({origin})")
+
+    # --- listeners and topics, as the broker asks for them ----------------------------------------------------------
+
+    @property
+    def listeners(self) -> list[ListenerConfig]:
+        """What to bind."""
+        return self.endpoints.listeners
+
+    @property
+    def advertised_listeners(self) -> dict[str, tuple[str, int]]:
+        """Listener -> (host, port) that clients are told, where advertised.listeners says so."""
+        return self.endpoints.advertised
+
+    @property
+    def security_protocols(self) -> dict[str, int]:
+        """Listener -> Kafka's id of its security protocol."""
+        return {listener.name: listener.protocol for listener in self.endpoints.listeners}
+
+    def log_configs(self, topic_configs: Mapping[str, str]) -> dict[str, str]:
+        """All that the log of a topic with these configs is told (`topics.log_configs`)."""
+        return log_configs(topic_configs, self)
+
+    def topic_configs_error(self, topic_configs: Mapping[str, str]) -> str | None:
+        """Kafka's message if a topic may not have these configs (`topics.topic_configs_error`)."""
+        return topic_configs_error(topic_configs, self)
+
+    def created_topic_configs(self, topic_configs: Mapping[str, str]) -> list[CreatableTopicConfigs]:
+        """The answer of CreateTopics (`topics.created_topic_configs`)."""
+        return created_topic_configs(topic_configs, self)
 
     @property
     def data_folder(self) -> str:

@@ -137,18 +137,13 @@ def _gzip_level(value: int) -> str | None:
     return None if value == -1 or 1 <= value <= 9 else "Value must be between 1 and 9 or equal to -1"
 
 
-_DURATION: Final = r"[+-]?P(?!$)([+-]?\d+D)?(T(?=[+-]?\d)([+-]?\d+H)?([+-]?\d+M)?([+-]?\d+([.,]\d*)?S)?)?"
+_DURATION: Final = r"(?i)\+?P(?!$)(\+?\d+D)?(T(?=\+?\d)(\+?\d+H)?(\+?\d+M)?(\+?\d+([.,]\d*)?S)?)?$"
 
 
 def _offset_reset(value: str) -> str | None:
-    if value in ("earliest", "latest"):
+    duration = value.removeprefix("by_duration:")
+    if value in ("earliest", "latest") or (duration != value and "-" not in duration and re.match(_DURATION, duration)):
         return None
-    if value.startswith("by_duration:"):
-        if not re.fullmatch(_DURATION, value.removeprefix("by_duration:"), re.I):
-            return "Unable to parse duration string in by_duration:<PnDTnHnMn.nS> strategy."
-        return (
-            None if "-" not in value else "Negative duration is not supported in by_duration:<PnDTnHnMn.nS> strategy."
-        )
     return (
         f"Invalid value `{value}` for configuration {{name}}. The value must be either 'earliest', 'latest' or of the "
         "format 'by_duration:<PnDTnHnMn.nS>'."

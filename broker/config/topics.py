@@ -1,0 +1,121 @@
+"""What a topic's configs are: set for the topic, or following the broker's, or Kafka's default; and which are refused.
+
+Source: org.apache.kafka.metadata.KafkaConfigSchema, org.apache.kafka.storage.internals.log.LogConfig.validate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from .definitions import TOPIC
+from .kinds import InvalidValue, parse
+from .topic import SYNONYMS
+
+if TYPE_CHECKING:
+    from ...wire.messages.create_topics import CreatableTopicConfigs
+    from .config import Config
+
+#: Where a value comes from, as DescribeConfigs and CreateTopics number it (ConfigEntry.ConfigSource).
+TOPIC_CONFIG: Final = 1
+STATIC_BROKER_CONFIG: Final = 4
+DEFAULT_CONFIG: Final = 5
+DYNAMIC_BROKER_LOGGER_CONFIG: Final = 6
+
+#: Stands in for segment.bytes below its minimum; Kafka keeps it for tests and hides it.
+_SEGMENT_BYTES: Final = "internal.segment.bytes"
+
+
+class Effective(NamedTuple):
+    """The text that counts, and the number of its source."""
+
+    value: str
+    source: int
+
+
+def effective_topic_configs(overrides: Mapping[str, str], config: Config) -> dict[str, Effective]:
+    """Every topic config that is not internal, by name, for a topic with these configs of its own."""
+    found = {}
+    for name, key in TOPIC.items():
+        if name in overrides:
+            found[name] = Effective(overrides[name], TOPIC_CONFIG)
+        elif not key.internal:
+            text = _from_broker(name, config)
+            if text is None:
+                found[name] = Effective(key.default or "", DEFAULT_CONFIG)
+            else:
+                found[name] = Effective(text, STATIC_BROKER_CONFIG)
+    found.pop(_SEGMENT_BYTES, None)
+    return found
+
+
+def _from_broker(name: str, config: Config) -> str | None:
+    """What server.properties says of a topic config under one of its broker names; None if nothing."""
+    for broker_name, factor in SYNONYMS.get(name, ()):
+        if config.is_given(broker_name):
+            if factor == 1:
+                return config.text(broker_name)
+            hours_or_minutes = config.get(broker_name)
+            return str(hours_or_minutes * factor if hours_or_minutes >= 0 else -1)
+    return None
+
+
+def log_configs(overrides: Mapping[str, str], config: Config) -> dict[str, str]:
+    """All that a topic's log is told: every topic config as text, and klamm's own that concern logs."""
+    found = {name: effective.value for name, effective in effective_topic_configs(overrides, config).items()}
+    if _SEGMENT_BYTES in overrides:
+        found["segment.bytes"] = overrides[_SEGMENT_BYTES]
+    found["klamm.validate.records"] = config.text("klamm.validate.records") or "false"
+    return found
+
+
+def validate_topic_config(name: str, value: str) -> str | None:
+    """Kafka's message if this topic config is refused, None if it is fine."""
+    key = TOPIC.get(name)
+    if key is None:
+        return f"Unknown topic config name: {name}"
+    try:
+        parse(key, value)
+    except InvalidValue as error:
+        return str(error)
+    return None
+
+
+def topic_configs_error(configs: Mapping[str, str], config: Config) -> str | None:
+    """Kafka's message for the first of a topic's configs that is refused, or None: names, then values, then what does
+    not go together."""
+    for name in configs:
+        if name not in TOPIC:
+            return f"Unknown topic config name: {name}"
+    for name, value in configs.items():
+        problem = validate_topic_config(name, value)
+        if problem is not None:
+            return problem
+
+    def value_of(name: str) -> object:
+        key = TOPIC[name]
+        return parse(key, configs[name] if name in configs else _from_broker(name, config) or key.default)
+
+    low, high = value_of("min.compaction.lag.ms"), value_of("max.compaction.lag.ms")
+    assert isinstance(low, int)
+    assert isinstance(high, int)
+    if low > high:
+        return f"conflict topic config setting min.compaction.lag.ms ({low}) > max.compaction.lag.ms ({high})"
+    if value_of("remote.storage.enable"):
+        return (
+            "Tiered Storage functionality is disabled in the broker. "
+            "Topic cannot be configured with remote log storage."
+        )
+    return None
+
+
+def created_topic_configs(overrides: Mapping[str, str], config: Config) -> list[CreatableTopicConfigs]:
+    """The configs as CreateTopics (KIP-525) lists them; a value set for the topic stands as it was written."""
+    from ...wire.messages.create_topics import CreatableTopicConfigs
+
+    return [
+        CreatableTopicConfigs(
+            name=name, value=effective.value, read_only=False, config_source=effective.source, is_sensitive=False
+        )
+        for name, effective in sorted(effective_topic_configs(overrides, config).items())
+    ]

@@ -1,0 +1,259 @@
+"""DescribeConfigs v1-4 (KIP-133, KIP-226, KIP-569); the handler answers 3.9's v0 too.
+
+Topics, this broker, its loggers (KIP-412), groups (KIP-848) and client metrics subscriptions (KIP-714). Synonyms (v1)
+say where a value would come from next, in Kafka's order: the resource itself, server.properties, the default. From v3
+the types of values, and docs if asked for: ours say what klamm does with the config. A config that Kafka does not know
+shows as sensitive, without its value. An unknown resource type fails the whole request. A topic config that follows a
+broker config measured in hours or minutes shows the default as its source, as in 4.3.1.
+Source: kafka.server.ConfigHelper.
+
+Left out: configs changed at run time (AlterConfigs): there are none yet, so the cluster-wide resource "" is empty.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from ...wire.errors import ErrorCode, KafkaError
+from ...wire.messages.describe_configs import (
+    DescribeConfigsRequest,
+    DescribeConfigsResource,
+    DescribeConfigsResourceResult,
+    DescribeConfigsResponse,
+    DescribeConfigsResult,
+    DescribeConfigsSynonym,
+)
+from ..config.definitions import BROKER, CLIENT_METRICS, GROUP, TOPIC, broker_default
+from ..config.kinds import READ_ONLY, Key, Type, format_value, parse
+from ..config.topic import SYNONYMS
+from ..config.topics import (
+    DEFAULT_CONFIG,
+    DYNAMIC_BROKER_LOGGER_CONFIG,
+    STATIC_BROKER_CONFIG,
+    TOPIC_CONFIG,
+    effective_topic_configs,
+)
+from ..context import RequestContext
+from ..metadata.topic_names import topic_name_error
+
+if TYPE_CHECKING:
+    from ..config import Config
+
+#: org.apache.kafka.common.config.ConfigResource.Type
+TOPIC_RESOURCE: Final = 2
+BROKER_RESOURCE: Final = 4
+BROKER_LOGGER_RESOURCE: Final = 8
+CLIENT_METRICS_RESOURCE: Final = 16
+GROUP_RESOURCE: Final = 32
+
+#: What Kafka says of INVALID_REQUEST where it has nothing better to say.
+_MALFORMED: Final = (
+    "This most likely occurs because of a request being malformed by the client library or the message was sent to an "
+    "incompatible broker. See the broker logs for more details."
+)
+_ROOT_LOGGER: Final = "root"
+_LEVELS: Final = {"WARNING": "WARN", "CRITICAL": "FATAL", "NOTSET": "INFO"}
+
+Entries = list[DescribeConfigsResourceResult]
+
+
+def handle(request: DescribeConfigsRequest, context: RequestContext) -> DescribeConfigsResponse:
+    if any(resource.resource_type not in _DESCRIBERS for resource in request.resources):
+        return DescribeConfigsResponse(
+            throttle_time_ms=0,
+            results=[_result(resource, ErrorCode.INVALID_REQUEST, _MALFORMED) for resource in request.resources],
+        )
+    return DescribeConfigsResponse(
+        throttle_time_ms=0, results=[_describe(resource, request, context) for resource in request.resources]
+    )
+
+
+def _describe(
+    resource: DescribeConfigsResource, request: DescribeConfigsRequest, context: RequestContext
+) -> DescribeConfigsResult:
+    try:
+        entries = _DESCRIBERS[resource.resource_type](resource.resource_name, context)
+    except KafkaError as error:
+        return _result(resource, error.code, error.message or "")
+    # An empty list of keys means all of them (KAFKA-9824).
+    if resource.configuration_keys:
+        wanted = frozenset(resource.configuration_keys)
+        entries = [entry for entry in entries if entry.name in wanted]
+    for entry in entries:
+        if not request.include_synonyms:
+            entry.synonyms = []
+        if not request.include_documentation and resource.resource_type != BROKER_LOGGER_RESOURCE:
+            entry.documentation = None
+    return _result(resource, ErrorCode.NONE, "", entries)
+
+
+def _result(
+    resource: DescribeConfigsResource, code: ErrorCode, message: str, entries: Entries | None = None
+) -> DescribeConfigsResult:
+    return DescribeConfigsResult(
+        error_code=code,
+        error_message=message,
+        resource_type=resource.resource_type,
+        resource_name=resource.resource_name,
+        configs=entries or [],
+    )
+
+
+# --- one function a resource type: (name, context) -> its entries; KafkaError for what cannot be described ------------
+
+
+def _topic(name: str, context: RequestContext) -> Entries:
+    problem = topic_name_error(name)
+    if problem is not None:
+        raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, problem)
+    topic = context.broker.catalogue.topic(name)
+    if topic is None:
+        raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+    config = context.broker.config
+    entries = []
+    for key_name, effective in effective_topic_configs(topic.configs, config).items():
+        key = TOPIC[key_name]
+        value = format_value(parse(key, effective.value))
+        synonyms = [_synonym(key_name, value, TOPIC_CONFIG)] if effective.source == TOPIC_CONFIG else []
+        synonyms += _following(SYNONYMS.get(key_name, ())[:1], config)
+        entries.append(_entry(key, value, synonyms))
+    return entries
+
+
+def _broker(name: str, context: RequestContext) -> Entries:
+    if not name:
+        return []
+    if not _is_integer(name):
+        raise KafkaError(ErrorCode.INVALID_REQUEST, f"Broker id must be an integer, but it is: {name}")
+    node_id = context.broker.node_id
+    if int(name) != node_id:
+        message = f"Unexpected broker id, expected {node_id} or empty string, but received {name}"
+        raise KafkaError(ErrorCode.INVALID_REQUEST, message)
+    config = context.broker.config
+    entries = [
+        _entry(key, config.text(key.name), _broker_synonyms(key.name, config), read_only=key.update == READ_ONLY)
+        for key in BROKER.values()
+        if not key.internal or config.is_given(key.name)
+    ]
+    return entries + [_unknown(given) for given in config.given if given not in BROKER]
+
+
+def _unknown(name: str) -> DescribeConfigsResourceResult:
+    return DescribeConfigsResourceResult(
+        name=name,
+        value=None,
+        read_only=True,
+        config_source=STATIC_BROKER_CONFIG,
+        is_sensitive=True,
+        synonyms=[_synonym(name, None, STATIC_BROKER_CONFIG)],
+        config_type=Type.UNKNOWN,
+        documentation=None,
+    )
+
+
+def _broker_logger(name: str, context: RequestContext) -> Entries:
+    node_id = context.broker.node_id
+    if not name:
+        raise KafkaError(ErrorCode.INVALID_REQUEST, "Broker id must not be empty")
+    if not _is_integer(name):
+        raise KafkaError(ErrorCode.INVALID_REQUEST, f"Broker id must be an integer, but it is: {name}")
+    if int(name) != node_id:
+        raise KafkaError(ErrorCode.INVALID_REQUEST, f"Unexpected broker id, expected {node_id} but received {name}")
+    names = [known for known in logging.root.manager.loggerDict if known.startswith("klamm.")]
+    return [
+        DescribeConfigsResourceResult(
+            name=logger,
+            value=_level(logging.getLogger(logger if logger != _ROOT_LOGGER else None)),
+            read_only=False,
+            config_source=DYNAMIC_BROKER_LOGGER_CONFIG,
+            is_sensitive=False,
+            synonyms=[],
+            config_type=Type.UNKNOWN,
+            documentation="",
+        )
+        for logger in [_ROOT_LOGGER, *sorted(names)]
+    ]
+
+
+def _level(logger: logging.Logger) -> str:
+    name = logging.getLevelName(logger.getEffectiveLevel())
+    return _LEVELS.get(name, name)
+
+
+def _group(name: str, context: RequestContext) -> Entries:
+    if not name:
+        raise KafkaError(ErrorCode.INVALID_REQUEST, "Group name must not be empty")
+    config = context.broker.config
+    entries = []
+    for key in GROUP.values():
+        broker_name = f"group.{key.name}"
+        if broker_name in BROKER:
+            entries.append(_entry(key, config.text(broker_name), _broker_synonyms(broker_name, config)))
+        else:
+            entries.append(_entry(key, key.default, [_synonym(key.name, key.default, DEFAULT_CONFIG)]))
+    return entries
+
+
+def _client_metrics(name: str, context: RequestContext) -> Entries:
+    if not name:
+        raise KafkaError(ErrorCode.INVALID_REQUEST, "Client metrics subscription name must not be empty")
+    return [_entry(key, key.default, []) for key in CLIENT_METRICS.values()]
+
+
+_DESCRIBERS: Final[Mapping[int, Callable[[str, RequestContext], Entries]]] = {
+    TOPIC_RESOURCE: _topic,
+    BROKER_RESOURCE: _broker,
+    BROKER_LOGGER_RESOURCE: _broker_logger,
+    CLIENT_METRICS_RESOURCE: _client_metrics,
+    GROUP_RESOURCE: _group,
+}
+
+
+# --- entries ----------------------------------------------------------------------------------------------------------
+
+
+def _entry(
+    key: Key, value: str | None, synonyms: list[DescribeConfigsSynonym], read_only: bool = False
+) -> DescribeConfigsResourceResult:
+    return DescribeConfigsResourceResult(
+        name=key.name,
+        value=None if key.is_sensitive else value,
+        read_only=read_only,
+        is_default=not synonyms or synonyms[0].source == DEFAULT_CONFIG,
+        config_source=synonyms[0].source if synonyms else DEFAULT_CONFIG,
+        is_sensitive=key.is_sensitive,
+        synonyms=synonyms,
+        config_type=key.type,
+        documentation=_documentation(key),
+    )
+
+
+def _documentation(key: Key) -> str:
+    allowed = f" Allowed: {key.valid.text}." if key.valid.text else ""
+    return f"In klamm: {key.standing or 'takes effect'}.{allowed}"
+
+
+def _synonym(name: str, value: str | None, source: int) -> DescribeConfigsSynonym:
+    return DescribeConfigsSynonym(name=name, value=value, source=source)
+
+
+def _following(broker_names: Iterable[tuple[str, int]], config: Config) -> list[DescribeConfigsSynonym]:
+    """The synonyms that the broker configs behind a topic config add."""
+    return [synonym for name, _ in broker_names for synonym in _broker_synonyms(name, config)]
+
+
+def _broker_synonyms(name: str, config: Config) -> list[DescribeConfigsSynonym]:
+    found = []
+    hidden = BROKER[name].is_sensitive
+    if config.is_given(name):
+        found.append(_synonym(name, None if hidden else config.text(name), STATIC_BROKER_CONFIG))
+    default = broker_default(name)
+    if default is not None:
+        found.append(_synonym(name, None if hidden else default, DEFAULT_CONFIG))
+    return found
+
+
+def _is_integer(text: str) -> bool:
+    return text.removeprefix("-").isdecimal()
