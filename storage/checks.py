@@ -181,9 +181,8 @@ def _look_inside(
     """The checks that concern single records, and the time stamp that the topic wants."""
     if header.attributes & CONTROL_FLAG:
         return header, batch  # markers have the broker's own time and key
-    keys_needed = config.is_compacted and origin is Origin.CLIENT
-    if keys_needed or (config.klamm_validate_records and origin is Origin.CLIENT):
-        _check_records(batch, header, keys_needed)
+    if origin is Origin.CLIENT and (config.is_compacted or config.klamm_validate_records):
+        _check_records(batch, config)
     if config.is_log_append_time:
         if header.is_log_append_time:
             errors = [
@@ -205,10 +204,10 @@ def _look_inside(
     return _check_timestamps(batch, header, earliest, latest)
 
 
-def _check_records(batch: Batch, header: BatchHeader, keys_needed: bool) -> None:
+def _check_records(batch: Batch, config: LogConfig) -> None:
     missing: list[tuple[int, str]] = []
-    for index, record in enumerate(batch_records(batch, skip_values=True)):
-        if keys_needed and record.key is None:
+    for index, record in enumerate(batch_records(batch, skip_values=not config.klamm_validate_records)):
+        if record.key is None and config.is_compacted:
             missing.append((index, "Compacted topic cannot accept message without key."))
     if missing:
         raise _rejected(ErrorCode.INVALID_RECORD, missing)
