@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..support import Broker, Record, unique
+from ..support import Broker, Record, unique, wait_until
 from .jvm import ANSWER_TIMEOUT_S, Program
 
 Partition = tuple[str, int]
@@ -191,7 +191,7 @@ class Java:
         self._open.clear()
 
     def create_topic(self, partitions: int = 1, **configs: Any) -> str:
-        """A new topic of a unique name."""
+        """A new topic of a unique name, which the broker lists (Kafka's controller may answer a moment earlier)."""
         topic = unique("java")
         admin = self.admin()
         made = admin.call(
@@ -199,6 +199,7 @@ class Java:
             topics=[{"name": topic, "partitions": partitions, "replication": 1, "configs": _dotted(configs)}],
         )
         assert "error" not in made[topic], made
+        wait_until(lambda: topic in admin.call("list_topics"), 10, f"{topic} in the list")
         self.close_client(admin)
         return topic
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..support import unique
+from ..support import unique, wait_until
 from .clients import Java
 
 UUID_LENGTH = 22
@@ -21,7 +21,9 @@ def test_create_topics_with_configs(java: Java) -> None:
         assert (created["configs"][key]["value"], created["configs"][key]["source"]) == (value, "DYNAMIC_TOPIC_CONFIG")
     assert created["configs"]["retention.ms"]["value"] == "604800000"
     assert created["configs"]["retention.ms"]["default"] is True
-    assert admin.call("list_topics")[topic] == {"id": created["id"], "internal": False}
+    listed = {"id": created["id"], "internal": False}
+    # Kafka's controller answers a moment before its broker knows: what was made is waited for here and below.
+    wait_until(lambda: admin.call("list_topics").get(topic) == listed, 10, "the topic in the list")
 
 
 def test_the_broker_chooses_what_is_not_given(java: Java) -> None:
@@ -62,7 +64,7 @@ def test_delete_topics_by_name_and_by_id(java: Java) -> None:
     topic_id = admin.call("list_topics")[second]["id"]
     assert admin.call("delete_topics", ids=[topic_id]) == {topic_id: None}
     assert admin.call("delete_topics", ids=[topic_id])[topic_id]["error"] == "UnknownTopicIdException"
-    assert {first, second}.isdisjoint(admin.call("list_topics"))
+    wait_until(lambda: {first, second}.isdisjoint(admin.call("list_topics")), 10, "the topics to go from the list")
 
 
 def test_describe_topics_by_name_and_by_id(java: Java) -> None:
@@ -89,6 +91,7 @@ def test_many_topics_are_described_at_once(java: Java) -> None:
     names = [unique("many") for _ in range(60)]
     made = admin.call("create_topics", topics=[{"name": name, "partitions": 2} for name in names])
     assert [name for name, row in made.items() if "error" in row] == []
+    wait_until(lambda: set(names) <= set(admin.call("list_topics")), 10, "the topics in the list")
     described = admin.call("describe_topics", names=names)
     assert {name: len(row["partitions"]) for name, row in described.items()} == dict.fromkeys(names, 2)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -14,18 +15,18 @@ from .jvm import ClientError, Program
 def test_an_unknown_topic_where_none_is_created(
     program: Program, start_broker: Callable[[Mapping[str, str]], Broker]
 ) -> None:
-    java, topic = Java(program, start_broker({"auto.create.topics.enable": "false"})), unique("unknown")
-    [sent] = java.producer(max_block_ms=1000).send_values(topic, ["a"])
-    assert sent["error"] == "TimeoutException"
-    assert topic in sent["message"]
-    assert topic not in java.admin().call("list_topics")
-    # A group whose topic does not exist has an empty assignment, and gets the topic when it comes.
-    consumer = java.consumer(topic, group_id=topic, metadata_max_age_ms=200)
-    program.wait_for(lambda: consumer.events("assigned"), "an assignment")
-    assert consumer.owned() == set()
-    java.admin().call("create_topics", topics=[{"name": topic, "partitions": 1}])
-    program.wait_for(lambda: consumer.owned() == {(topic, 0)}, "the new partition")
-    java.close()
+    topic = unique("unknown")
+    with contextlib.closing(Java(program, start_broker({"auto.create.topics.enable": "false"}))) as java:
+        [sent] = java.producer(max_block_ms=1000).send_values(topic, ["a"])
+        assert sent["error"] == "TimeoutException"
+        assert topic in sent["message"]
+        assert topic not in java.admin().call("list_topics")
+        # A group whose topic does not exist has an empty assignment, and gets the topic when it comes.
+        consumer = java.consumer(topic, group_id=topic, metadata_max_age_ms=200)
+        program.wait_for(lambda: consumer.events("assigned"), "an assignment")
+        assert consumer.owned() == set()
+        java.admin().call("create_topics", topics=[{"name": topic, "partitions": 1}])
+        program.wait_for(lambda: consumer.owned() == {(topic, 0)}, "the new partition")
 
 
 def test_a_consumer_that_may_not_create_topics(java: Java) -> None:
