@@ -2,7 +2,7 @@
 
 tests/data/topic_requests.jsonl holds them in the order in which they are sent to one fresh broker: {"api", "version",
 "request", "response"}, both in Kafka's JSON form, the response masked. `"topicId": "$name"` in a request stands for the
-id of that topic. `"config": true`: the answer depends on what topic configs there are, and lists them whole.
+id of that topic. `"config": true`: the answer's topic configs are listed whole, elsewhere only their number.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Step(NamedTuple):
 
 
 def steps() -> Iterator[Step]:
-    """The table. `config`: the answer depends on what topic configs there are."""
+    """The table. `config`: the answer lists a topic's configs whole."""
     for number, text in enumerate(TABLE.read_text().splitlines(), 1):
         line = json.loads(text)
         yield Step(

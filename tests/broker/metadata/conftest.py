@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from klamm.broker.api_table import SERVED
+from klamm.broker.config import Config, Setting
 from klamm.broker.context import RequestContext
 from klamm.broker.metadata.controller import Controller, Registration
 from klamm.broker.metadata.image import Catalogue, Delta, Endpoint
@@ -16,49 +17,19 @@ from klamm.broker.metadata.producer_ids import ProducerIds
 from klamm.wire.apis import BY_NAME
 from klamm.wire.codec import decode, encode
 from klamm.wire.declare import Message
-from klamm.wire.messages.create_topics import CreatableTopicConfigs
 
 NODE_ID = 1
-CONFIG: dict[str, Any] = {
-    "num.partitions": 3,
-    "default.replication.factor": 1,
-    "auto.create.topics.enable": True,
-    "delete.topic.enable": True,
-    "transaction.max.timeout.ms": 900_000,
-    "offsets.topic.num.partitions": 4,
-    "offsets.topic.replication.factor": 1,
-    "offsets.topic.segment.bytes": 104_857_600,
-}
-
-
-class Settings:
-    """The broker's config: CONFIG, and what a test changes."""
-
-    def __init__(self, changed: Mapping[str, Any]) -> None:
-        self.values = CONFIG | dict(changed)
-
-    def get(self, key: str) -> Any:
-        return self.values[key]
-
-
-def no_config_error(configs: Mapping[str, str]) -> str | None:
-    return "Unknown topic config name: no.such" if "no.such" in configs else None
-
-
-def some_configs(configs: Mapping[str, str]) -> list[CreatableTopicConfigs]:
-    """As many as Kafka 4.3.1 lists."""
-    return [
-        CreatableTopicConfigs(name=str(number), value="", read_only=False, is_sensitive=False) for number in range(33)
-    ]
+CONFIG = {"num.partitions": "3", "offsets.topic.num.partitions": "4"}
 
 
 class OneBroker:
     """What a handler finds under `context.broker`. `log`: the metadata log's bytes; `start` is a broker's start on
     them, `kill` and `start` again a restart."""
 
-    def __init__(self, log: bytes = b"", **changed: Any) -> None:
+    def __init__(self, log: bytes = b"", **changed: str) -> None:
         self.log = bytearray(log)
-        self.config = Settings({key.replace("_", "."): value for key, value in changed.items()})
+        given = CONFIG | {key.replace("_", "."): value for key, value in changed.items()}
+        self.config = Config({key: Setting(value, "test") for key, value in given.items()})
         self.node_id = NODE_ID
         self.rack = None
         self.cluster_id = "klamm-test-AAAAAAAAAAA"
@@ -70,9 +41,8 @@ class OneBroker:
         self.catalogue = Catalogue(self.cluster_id)
         self.metadata_log = MetadataLog(self.catalogue, lambda batch: self.append(batch))
         self.metadata_log.load([bytes(self.log)])
-        self.controller = Controller(
-            self.catalogue, self.config, no_config_error, some_configs, random_start=lambda below: 0
-        )
+        config = self.config
+        self.controller = Controller(self.catalogue, config, config.topic_configs_error, config.created_topic_configs)
         self.metadata_log.open_epoch(NODE_ID, 1000)
         self.commit(self.controller.bootstrap())
         endpoints = {"PLAINTEXT": Endpoint("127.0.0.1", 9092, 0)}

@@ -159,7 +159,7 @@ def test_a_topic_created_on_demand_is_there_in_the_first_answer(broker: Any) -> 
 
 
 def test_no_topic_is_created_on_demand_where_that_is_off(one_broker: Callable[..., Any], broker: Any) -> None:
-    off = one_broker(auto_create_topics_enable=False)
+    off = one_broker(auto_create_topics_enable="false")
     for version in METADATA_VERSIONS:
         assert metadata(off, version, "a").topics[0].error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     for version in range(4, 14):
@@ -178,7 +178,7 @@ def test_internal_topics_get_what_their_coordinator_needs(broker: Any) -> None:
 
 
 def test_default_replication_beyond_the_brokers(one_broker: Callable[..., Any]) -> None:
-    broker = one_broker(default_replication_factor=2)
+    broker = one_broker(default_replication_factor="2")
     response = broker.ask(
         CreateTopicsRequest(topics=[CreatableTopic(name="a", num_partitions=-1, replication_factor=-1)]), 7
     )
@@ -202,7 +202,7 @@ def test_one_bad_topic_does_not_stop_the_others(broker: Any) -> None:
 
 
 def test_topics_stay_where_deletion_is_off(one_broker: Callable[..., Any]) -> None:
-    broker = one_broker(delete_topic_enable=False)
+    broker = one_broker(delete_topic_enable="false")
     create(broker, "a", [1])
     for version in range(1, 7):
         request = DeleteTopicsRequest(topics=[DeleteTopicState(name="a")], timeout_ms=1)
