@@ -1,0 +1,82 @@
+"""`klamm COMMAND ...`: finds the command and hands over to its module, which is imported only then.
+
+Exit codes of every command: 0 fine, 1 it failed, 2 the command line or configuration is wrong (one line says what to
+change).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Final, NamedTuple
+
+OK: Final = 0
+FAILED: Final = 1
+WRONG_USAGE: Final = 2
+
+
+class UsageError(Exception):
+    """The command line or the configuration is wrong. str() is one line that says what to change."""
+
+
+class FailedError(Exception):
+    """The command could not do its work. str() is one line that says why."""
+
+
+class Command(NamedTuple):
+    """`module`: in this folder, with `run(arguments: Sequence[str]) -> int`; `summary`: one line for the help."""
+
+    module: str
+    summary: str
+
+
+COMMANDS: Final[dict[str, Command]] = {
+    "serve": Command("serve", "run a broker that any Kafka client can talk to"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line (default: this process's). Returns the exit code."""
+    argv = list(sys.argv[1:] if arguments is None else arguments)
+    name = argv[0] if argv else "--help"
+    if name in ("-h", "--help", "help"):
+        print(_help())
+        return OK
+    if name == "--version":
+        from .. import __version__
+
+        print(f"klamm {__version__}")
+        return OK
+    command = COMMANDS.get(name)
+    if command is None:
+        print(f"klamm: there is no command {name!r}{_near(name)}; `klamm --help` lists them", file=sys.stderr)
+        return WRONG_USAGE
+    module = import_module(f".{command.module}", __package__)
+    try:
+        code: int = module.run(argv[1:])
+    except UsageError as error:
+        print(f"klamm: {error}", file=sys.stderr)
+        return WRONG_USAGE
+    except FailedError as error:
+        print(f"klamm: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return FAILED
+    return code
+
+
+def _help() -> str:
+    lines = ["usage: klamm COMMAND ...", "", "klamm speaks Apache Kafka's wire protocol.", "", "commands:"]
+    lines += [f"  {name:<12} {command.summary}" for name, command in COMMANDS.items()]
+    lines += ["", "`klamm COMMAND --help` explains a command; `klamm --version` names the version.", ""]
+    lines += ["A first minute:", "  klamm serve                    a broker on localhost:9092, data in ./klamm-data"]
+    lines += ["  klamm serve --port 0 --ephemeral   on a free port, in a folder that goes with it"]
+    return "\n".join(lines)
+
+
+def _near(name: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, COMMANDS, n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
