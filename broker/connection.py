@@ -17,7 +17,8 @@ import os
 import socket
 import struct
 from collections import deque
-from functools import partial
+from collections.abc import Callable
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Final
 
 from ..storage.pending import Pending
@@ -56,6 +57,25 @@ HAS_SENDFILE: Final = hasattr(os, "sendfile") and hasattr(socket, "MSG_MORE")
 
 class CloseConnection(Exception):  # noqa: N818  # not an error of klamm's: how a connection ends
     """Close the connection and say why in one log line."""
+
+
+def _closing(callback: Callable[..., None]) -> Callable[..., None]:
+    """A callback of the loop whose failure ends its connection and nothing else."""
+
+    @wraps(callback)
+    def guarded(self: Connection, *arguments: Any) -> None:
+        try:
+            callback(self, *arguments)
+        except CloseConnection as reason:
+            self.close(str(reason))
+        except ConnectionError:
+            self.close()
+        except Exception:
+            # A fault of klamm's, or a disk's: the client sees a broken connection and may try again.
+            log.exception("closing connection from %s", self.peer)
+            self.close()
+
+    return guarded
 
 
 class Connection:
@@ -112,27 +132,22 @@ class Connection:
 
     # --- reading --------------------------------------------------------------------------------------------------
 
+    @_closing
     def on_readable(self) -> None:
         """The socket has bytes, or has ended."""
+        if self.frame is not None:
+            self._read_large_frame(self.frame)
+            return
         try:
-            if self.frame is not None:
-                self._read_large_frame(self.frame)
-                return
-            try:
-                count = self.sock.recv_into(_read_buffer)
-            except (BlockingIOError, InterruptedError):
-                return
-            if not count:
-                self.close()
-                return
-            if self.in_flight is not None or self.out or self.buffered:
-                self._keep(count)
-            else:
-                self._handle(_read_view, count)
-        except CloseConnection as reason:
-            self.close(str(reason))
-        except OSError as error:
-            self.close(None if isinstance(error, ConnectionError) else str(error))
+            count = self.sock.recv_into(_read_buffer)
+        except (BlockingIOError, InterruptedError):
+            return
+        if not count:
+            self.close()
+        elif self.in_flight is not None or self.out or self.buffered:
+            self._keep(count)
+        else:
+            self._handle(_read_view, count)
 
     def _keep(self, count: int) -> None:
         """Bytes that come while an answer is pending or unsent wait; too many of them and reading stops."""
@@ -199,20 +214,16 @@ class Connection:
             self.turn_queued = True
             self.reactor.soon(self._take_turn)
 
+    @_closing
     def _take_turn(self) -> None:
         """Go on with buffered frames, in a later round than the one that left them."""
         self.turn_queued = False
         if self.closed or self.in_flight is not None or self.out:
             return
-        try:
-            if self.buffered:
-                self._continue()
-            if self.in_flight is None and not self.out and not self.closed and not self.interest[0]:
-                self._want(read=True, write=False)
-        except CloseConnection as reason:
-            self.close(str(reason))
-        except OSError as error:
-            self.close(None if isinstance(error, ConnectionError) else str(error))
+        if self.buffered:
+            self._continue()
+        if self.in_flight is None and not self.out and not self.closed and not self.interest[0]:
+            self._want(read=True, write=False)
 
     # --- one request ----------------------------------------------------------------------------------------------
 
@@ -291,23 +302,19 @@ class Connection:
         if not self.closed:
             self.reactor.soon(partial(self._finish, row, correlation_id, version, pending))
 
+    @_closing
     def _finish(self, row: Served, correlation_id: int, version: int, pending: Pending[Any]) -> None:
         if self.closed:
             return
         self.in_flight = None
         try:
             response = pending.result()
-            if response is not None:
-                self._answer(row, correlation_id, version, response)
-            self._send()
-        except CloseConnection as reason:
-            self.close(str(reason))
         except KafkaError as error:
-            self.close(f"{row.name} version {version}: {error}")
-        except OSError as error:
-            self.close(None if isinstance(error, ConnectionError) else str(error))
-        if not self.out:
-            self._take_turn()
+            raise CloseConnection(f"{row.name} version {version}: {error}") from error
+        if response is not None:
+            self._answer(row, correlation_id, version, response)
+        self._send()
+        self._take_turn()
 
     def _answer(self, row: Served, correlation_id: int, version: int, response: Any) -> None:
         """Encode a response behind its size and header, and append it to what is to be sent."""
@@ -385,14 +392,10 @@ class Connection:
             part.release()
         return True
 
+    @_closing
     def on_writable(self) -> None:
         """The socket takes bytes again."""
-        try:
-            self._send()
-        except CloseConnection as reason:
-            self.close(str(reason))
-        except OSError as error:
-            self.close(None if isinstance(error, ConnectionError) else str(error))
+        self._send()
 
     def _want(self, *, read: bool, write: bool) -> None:
         if self.interest != (read, write):

@@ -287,3 +287,23 @@ async def test_one_connections_flood_does_not_starve_the_loop(handlers: dict[str
         for _ in range(FRAMES_A_TURN * 4):
             await peer.answer()
     assert order.index("other") <= FRAMES_A_TURN
+
+
+async def test_a_fault_in_a_handler_ends_its_connection_only(
+    handlers: dict[str, Any], served: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker, connection, peer = served
+
+    def handle(request: HeartbeatRequest, context: Any) -> HeartbeatResponse:
+        raise ZeroDivisionError
+
+    handlers["Heartbeat"] = handle
+    with trio.fail_after(TIMEOUT_S):
+        await peer.send(heartbeat(1))
+        assert await peer.closed()
+    assert connection.closed
+    assert "ZeroDivisionError" in caplog.text
+    still_running = trio.Event()
+    broker.reactor.soon(still_running.set)
+    with trio.fail_after(TIMEOUT_S):
+        await still_running.wait()
