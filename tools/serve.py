@@ -14,6 +14,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..broker.config import Config, ConfigError, Setting
@@ -23,6 +24,8 @@ from .announce import Announcement, announce
 from .cli import OK, FailedError, UsageError
 
 if TYPE_CHECKING:
+    import trio
+
     from ..broker.broker import Broker
     from ..storage.folder import DataFolder
 
@@ -216,18 +219,19 @@ async def _serve(broker: Broker, topics: Sequence[Topic], address_file: str | No
         gc.freeze()
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_wait_for_signal, stop)
+        # Before anything is announced: whoever reads the announcement may stop the broker at once.
+        await nursery.start(partial(_wait_for_signal, stop))
         await broker.serve(stop, ready)
         announcement.withdraw()
         nursery.cancel_scope.cancel()
 
 
-async def _wait_for_signal(stop: object) -> None:
+async def _wait_for_signal(stop: trio.Event, *, task_status: trio.TaskStatus[None]) -> None:
     """The first signal asks for an orderly end; a second one finds Python's own handlers and ends at once."""
     import trio
 
-    assert isinstance(stop, trio.Event)
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
         async for number in signals:
             log.info("stopping: %s", signal.Signals(number).name)
             break
