@@ -5,5 +5,6 @@
     replies --> Parked until the high watermark has passed them --> the client
 
 Reading order: `shard.py` (the way in), `classic_table.py` (what a classic group does in which state),
-`classic_group.py` (what it knows), `classic_join.py`, `classic_member.py`, `classic_rebalance.py` (how it does it), `offsets.py`.
+`classic_group.py` (what it knows), `classic_join.py`, `classic_member.py`, `classic_rebalance.py` (how it does it),
+`offsets.py`.
 """

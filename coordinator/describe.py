@@ -23,13 +23,13 @@ from .turn import Request
 DEAD: Final = "Dead"
 #: The first version in which that is an error.
 NOT_FOUND_FROM: Final = 6
-#: Without an authorizer everybody may do everything with a group: READ, DELETE, DESCRIBE, DESCRIBE_CONFIGS and
-#: ALTER_CONFIGS, as bits of AclOperation's codes.
-ALL_GROUP_OPERATIONS: Final = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11
 
 
 def describe_groups(groups: Mapping[str, ClassicGroup], request: Request) -> DescribeGroupsResponse:
-    """Protocol and subscriptions are shown while the group is Stable only: before, they are not settled."""
+    """Protocol and subscriptions are shown while the group is Stable only: before, they are not settled.
+
+    Who may do what with a group is not the coordinator's business: the caller fills that in.
+    """
     message: DescribeGroupsRequest = request.message
     described = []
     for group_id in message.groups:
@@ -41,8 +41,6 @@ def describe_groups(groups: Mapping[str, ClassicGroup], request: Request) -> Des
                 row.error_message = f"Group {group_id} not found."
         else:
             row = _describe(group)
-        if message.include_authorized_operations and row.error_code == ErrorCode.NONE:
-            row.authorized_operations = ALL_GROUP_OPERATIONS
         described.append(row)
     return DescribeGroupsResponse(groups=described)
 

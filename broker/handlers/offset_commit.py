@@ -1,0 +1,82 @@
+"""OffsetCommit v2-10 (KIP-320, KIP-345, KIP-848, KIP-1156): keep a group's offsets.
+
+Topics and partitions that do not exist are refused first, by name UNKNOWN_TOPIC_OR_PARTITION, by id (v10)
+UNKNOWN_TOPIC_ID; the group is only asked about the rest. v2-4 may name a retention time of their own, v6 has the
+leader epoch, v7 the instance id; an unknown group is GROUP_ID_NOT_FOUND from v9, before ILLEGAL_GENERATION.
+Whom a commit is taken from: coordinator/classic_member.py. Source: kafka.server.KafkaApis.handleOffsetCommitRequest.
+
+Left out: authorization; members of the new protocol (KIP-848); expiry of offsets.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ...storage.pending import Pending
+from ...wire.errors import ErrorCode
+from ...wire.messages.offset_commit import (
+    OffsetCommitRequest,
+    OffsetCommitRequestTopic,
+    OffsetCommitResponse,
+    OffsetCommitResponsePartition,
+    OffsetCommitResponseTopic,
+)
+from ..context import RequestContext
+from ..coordinators import gather
+
+_TOPIC_IDS_FROM: Final = 10
+
+
+def handle(
+    request: OffsetCommitRequest, context: RequestContext
+) -> OffsetCommitResponse | Pending[OffsetCommitResponse]:
+    coordinators = context.broker.coordinators
+    refused = [_take_unknown(topic, context) for topic in request.topics]
+    if not any(refused):
+        return coordinators.submit(request.group_id, request, context) if request.topics else OffsetCommitResponse()
+    asked = request.topics
+    request.topics = [topic for topic in asked if topic.partitions]
+    if not request.topics:
+        return _merge(asked, refused, OffsetCommitResponse())
+    answer = coordinators.submit(request.group_id, request, context)
+    return gather([answer], lambda answers: _merge(asked, refused, answers[0]))
+
+
+def _take_unknown(topic: OffsetCommitRequestTopic, context: RequestContext) -> list[OffsetCommitResponsePartition]:
+    """Take out of the request's topic the partitions that do not exist, and give it both its name and its id."""
+    catalogue = context.broker.catalogue
+    by_id = context.api_version >= _TOPIC_IDS_FROM
+    image = catalogue.topic_by_id(topic.topic_id) if by_id else catalogue.topic(topic.name)
+    if image is not None:
+        topic.name, topic.topic_id = image.name, image.topic_id
+        known = image.partitions
+        if all(row.partition_index in known for row in topic.partitions):
+            return []
+        error = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    else:
+        known = {}
+        error = ErrorCode.UNKNOWN_TOPIC_ID if by_id else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    rows, topic.partitions = topic.partitions, []
+    refused = []
+    for row in rows:
+        if row.partition_index in known:
+            topic.partitions.append(row)
+        else:
+            refused.append(OffsetCommitResponsePartition(partition_index=row.partition_index, error_code=error))
+    return refused
+
+
+def _merge(
+    asked: list[OffsetCommitRequestTopic],
+    refused: list[list[OffsetCommitResponsePartition]],
+    answer: OffsetCommitResponse,
+) -> OffsetCommitResponse:
+    """One answer, topics in the request's order. The coordinator answers those it was asked in their order."""
+    answered = iter(answer.topics)
+    topics = []
+    for topic, rows in zip(asked, refused, strict=True):
+        partitions = next(answered).partitions if topic.partitions else []
+        topics.append(
+            OffsetCommitResponseTopic(name=topic.name, topic_id=topic.topic_id, partitions=[*partitions, *rows])
+        )
+    return OffsetCommitResponse(topics=topics)
