@@ -167,14 +167,39 @@ def test_no_topic_is_created_on_demand_where_that_is_off(one_broker: Callable[..
     assert off.catalogue.topics == broker.catalogue.topics == {}
 
 
-def test_internal_topics_get_what_their_coordinator_needs(broker: Any) -> None:
-    (topic,) = metadata(broker, 12, "__consumer_offsets").topics
-    assert (topic.error_code, topic.is_internal, len(topic.partitions)) == (0, True, 4)
-    assert broker.catalogue.topic("__consumer_offsets").configs == {
-        "cleanup.policy": "compact",
-        "compression.type": "producer",
-        "segment.bytes": "104857600",
-    }
+@pytest.mark.parametrize(
+    ("name", "partitions", "configs"),
+    [
+        ("__consumer_offsets", 4, {"cleanup.policy": "compact", "compression.type": "producer"}),
+        (
+            "__transaction_state",
+            50,
+            {
+                "cleanup.policy": "compact",
+                "compression.type": "uncompressed",
+                "min.insync.replicas": "1",
+                "unclean.leader.election.enable": "false",
+            },
+        ),
+        (
+            "__share_group_state",
+            50,
+            {
+                "cleanup.policy": "delete",
+                "compression.type": "producer",
+                "min.insync.replicas": "1",
+                "retention.ms": "-1",
+            },
+        ),
+    ],
+)
+def test_internal_topics_get_what_their_coordinator_needs(
+    broker: Any, name: str, partitions: int, configs: dict[str, str]
+) -> None:
+    """What a real Kafka 4.3.1 gave them, as its metadata log tells."""
+    (topic,) = metadata(broker, 12, name).topics
+    assert (topic.error_code, topic.is_internal, len(topic.partitions)) == (0, True, partitions)
+    assert broker.catalogue.topic(name).configs == configs | {"segment.bytes": "104857600"}
 
 
 def test_default_replication_beyond_the_brokers(one_broker: Callable[..., Any]) -> None:
@@ -212,3 +237,13 @@ def test_topics_stay_where_deletion_is_off(one_broker: Callable[..., Any]) -> No
         (result,) = broker.ask(request, version).responses
         assert (result.name, result.error_code, result.error_message) == ("a", code, None)
     assert "a" in broker.catalogue.topics
+
+
+@pytest.mark.parametrize("create_version", [0, 1])
+def test_the_versions_that_3_9_still_spoke(broker: Any, create_version: int) -> None:
+    topic = CreatableTopic(name="a", num_partitions=2, replication_factor=1)
+    assert broker.ask(CreateTopicsRequest(topics=[topic]), create_version).topics[0].error_code == 0
+    assert len(broker.catalogue.topic("a").partitions) == 2
+    response = broker.ask(DeleteTopicsRequest(topic_names=["a", "b"], timeout_ms=1), 0)
+    assert {result.name: result.error_code for result in response.responses} == {"a": 0, "b": 3}
+    assert broker.catalogue.topics == {}
