@@ -1,0 +1,356 @@
+"""The data folder: identity, lock, lazily opened partitions, checkpoints, and a folder that Kafka wrote."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from klamm.storage.config import LogConfig
+from klamm.storage.files import Files
+from klamm.storage.folder import DataFolder, FolderLockedError, WrongFolderError
+from klamm.storage.interface import LogEngine, PartitionLog, TimestampOffset
+from klamm.storage.log import Log
+from klamm.wire.errors import ErrorCode, KafkaError
+from klamm.wire.records import iter_records
+
+MakeBatch = Callable[..., bytes]
+OpenFolder = Callable[..., DataFolder]
+TOPIC_ID = bytes(range(16))
+KAFKAS_FOLDER = Path(__file__).parent.parent / "data" / "kafka_data_folder"
+
+
+@pytest.fixture
+def open_folder(tmp_path: Path) -> Iterator[OpenFolder]:
+    """`open_folder(**options)`: the data folder tmp_path/data, as node 1."""
+    folders: list[DataFolder] = []
+
+    def build(**options: Any) -> DataFolder:
+        folder = DataFolder(str(tmp_path / "data"), **({"node_id": 1} | options))
+        folders.append(folder)
+        return folder
+
+    yield build
+    for folder in folders:
+        folder.abandon()
+
+
+def append(log: Log, batch: bytes) -> int:
+    info = log.append_as_leader(batch, leader_epoch=0, now_ms=1000)
+    log.high_watermark = log.log_end_offset
+    return info.base_offset
+
+
+def test_the_file_engine_is_an_engine(open_folder: OpenFolder) -> None:
+    engine: LogEngine = open_folder()
+    log: PartitionLog = engine.create("t", 0, TOPIC_ID, LogConfig(), 1000)
+    assert log.log_end_offset == 0
+    assert engine.partitions() == [("t", 0)]
+
+
+def test_identity(open_folder: OpenFolder, tmp_path: Path) -> None:
+    folder = open_folder(cluster_id="5L6g3nShT-eMCtK--X86sw")
+    directory_id = folder.directory_id
+    text = (tmp_path / "data" / "meta.properties").read_text().splitlines()
+    assert text[:3] == ["version=1", "node.id=1", "cluster.id=5L6g3nShT-eMCtK--X86sw"]
+    folder.close()
+    folder = open_folder()
+    assert (folder.cluster_id, folder.directory_id) == ("5L6g3nShT-eMCtK--X86sw", directory_id)
+    folder.close()
+    for options in ({"node_id": 2}, {"cluster_id": "other"}):
+        with pytest.raises(WrongFolderError):
+            open_folder(**options)
+    (tmp_path / "data" / "meta.properties").write_text("version=0\n")
+    with pytest.raises(WrongFolderError):
+        open_folder()
+
+
+def test_a_new_cluster_id_is_made_up_and_kept(open_folder: OpenFolder) -> None:
+    folder = open_folder()
+    made_up = folder.cluster_id
+    assert len(made_up) == 22
+    folder.abandon()
+    assert open_folder().cluster_id == made_up
+
+
+def test_the_lock_names_its_owner(open_folder: OpenFolder, tmp_path: Path) -> None:
+    open_folder()
+    with pytest.raises(FolderLockedError) as caught:
+        open_folder()
+    assert caught.value.pid == os.getpid()
+    script = (
+        "import sys; from klamm.storage.folder import *\n"
+        "try: DataFolder(sys.argv[1], node_id=1)\n"
+        "except FolderLockedError as error: print(error)"
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "data")], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert out.stdout.strip() == f"{tmp_path / 'data'} is in use by process {os.getpid()}"
+
+
+def test_a_closed_folder_is_unlocked(open_folder: OpenFolder) -> None:
+    for _ in range(3):
+        open_folder().close()
+
+
+def test_partitions_are_listed_and_opened_at_first_touch(open_folder: OpenFolder, batch: MakeBatch) -> None:
+    folder = open_folder()
+    for topic, partition in (("a", 0), ("a-1", 0), ("a", 10), ("__consumer_offsets", 49)):
+        append(folder.create(topic, partition, TOPIC_ID, LogConfig(), 1000), batch(topic.encode()))
+    folder.close()
+    folder = open_folder()
+    assert folder.partitions() == [("__consumer_offsets", 49), ("a", 0), ("a", 10), ("a-1", 0)]
+    assert folder.open_logs() == {}
+    assert len(folder.cache) == 0
+    assert folder.get("a", 10) is None
+    log = folder.open("a", 10, LogConfig(), 1000)
+    assert folder.get("a", 10) is folder.open("a", 10, LogConfig(), 1000) is log
+    assert log.log_end_offset == log.high_watermark == log.recovery_point == 1
+    assert folder.topic_id("a", 0) == TOPIC_ID
+    with pytest.raises(KafkaError) as caught:
+        folder.open("b", 0, LogConfig(), 1000)
+    assert caught.value.code is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+
+
+def test_opening_reads_no_logs(open_folder: OpenFolder, batch: MakeBatch) -> None:
+    class Counting(Files):
+        opened: list[str] = []
+
+        def open(self, path: str, *, create: bool = False) -> int:
+            self.opened.append(os.path.basename(path))
+            return super().open(path, create=create)
+
+        def names(self, folder: str) -> list[str]:
+            self.opened.append(folder)
+            return super().names(folder)
+
+    folder = open_folder()
+    for number in range(50):
+        append(folder.create("t", number, TOPIC_ID, LogConfig(), 1000), batch(b"x"))
+    folder.close()
+    Counting.opened.clear()
+    folder = open_folder(files=Counting())
+    assert len(Counting.opened) < 8
+    assert not any(name.endswith((".log", ".index", "-0")) for name in Counting.opened)
+
+
+def test_a_partition_is_created_once(open_folder: OpenFolder, batch: MakeBatch) -> None:
+    folder = open_folder()
+    log = folder.create("t", 0, TOPIC_ID, LogConfig(), 1000)
+    append(log, batch(b"x"))
+    assert folder.create("t", 0, TOPIC_ID, LogConfig(), 1000) is log
+    with pytest.raises(KafkaError) as caught:
+        folder.create("t", 0, bytes(16), LogConfig(), 1000)
+    assert caught.value.code is ErrorCode.INCONSISTENT_TOPIC_ID
+
+
+def test_deletion(open_folder: OpenFolder, batch: MakeBatch, tmp_path: Path) -> None:
+    folder = open_folder()
+    log = folder.create("t", 0, TOPIC_ID, LogConfig(), 1000)
+    append(log, batch(b"x"))
+    other = folder.create("u" * 249, 0, TOPIC_ID, LogConfig(), 1000)
+    append(other, batch(b"y"))
+    held = log.read(0, 1000, max_offset=1)
+    folder.delete("t", 0)
+    folder.delete("t", 0)
+    folder.delete("u" * 249, 0)
+    assert [record.value for record in iter_records(held.read())] == [b"x"]
+    held.release()
+    assert len(folder.cache) == 0
+    assert folder.partitions() == []
+    assert [path.name for path in (tmp_path / "data").iterdir() if path.is_dir()] == []
+    with pytest.raises(KafkaError):
+        append(log, batch(b"x"))
+    log = folder.create("t", 0, TOPIC_ID, LogConfig(), 1000)
+    assert append(log, batch(b"z")) == 0
+
+
+def test_what_a_crash_left_of_a_deletion_is_removed(open_folder: OpenFolder, tmp_path: Path) -> None:
+    condemned = tmp_path / "data" / "t-0.0123456789abcdef-delete"
+    condemned.mkdir(parents=True)
+    (condemned / f"{0:020d}.log").write_bytes(b"x")
+    (tmp_path / "data" / "not a partition").mkdir()
+    folder = open_folder()
+    assert folder.partitions() == []
+    assert not condemned.exists()
+    assert (tmp_path / "data" / "not a partition").exists()
+
+
+def test_the_mark_of_a_clean_end(open_folder: OpenFolder, batch: MakeBatch, tmp_path: Path) -> None:
+    mark = tmp_path / "data" / ".kafka_cleanshutdown"
+    folder = open_folder()
+    assert not folder.was_clean
+    append(folder.create("t", 0, TOPIC_ID, LogConfig(), 1000), batch(b"x"))
+    folder.close()
+    assert mark.read_text() == '{"version":0,"brokerEpoch":-1}'
+    folder = open_folder()
+    assert folder.was_clean
+    assert not mark.exists()
+    folder.abandon()
+    folder = open_folder()
+    assert not folder.was_clean
+    assert folder.open("t", 0, LogConfig(), 1000).log_end_offset == 1
+
+
+def test_a_log_that_failed_leaves_no_mark(open_folder: OpenFolder, tmp_path: Path) -> None:
+    folder = open_folder()
+    folder.create("t", 0, TOPIC_ID, LogConfig(), 1000).failed = "told to"
+    folder.close()
+    assert not (tmp_path / "data" / ".kafka_cleanshutdown").exists()
+
+
+def test_checkpoints_keep_what_they_said_of_untouched_partitions(
+    open_folder: OpenFolder, batch: MakeBatch, tmp_path: Path
+) -> None:
+    folder = open_folder()
+    for number in range(3):
+        log = folder.create("t", number, TOPIC_ID, LogConfig(), 1000)
+        for _ in range(5):
+            append(log, batch(b"x"))
+        log.delete_before(number)
+    folder.close()
+    folder = open_folder()
+    append(folder.open("t", 1, LogConfig(), 1000), batch(b"x"))
+    folder.checkpoint()
+    texts = {
+        name: (tmp_path / "data" / f"{name}-checkpoint").read_text()
+        for name in ("recovery-point-offset", "log-start-offset", "replication-offset")
+    }
+    assert texts == {
+        "recovery-point-offset": "0\n3\nt 0 5\nt 1 5\nt 2 5\n",
+        "log-start-offset": "0\n2\nt 1 1\nt 2 2\n",
+        "replication-offset": "0\n3\nt 0 5\nt 1 6\nt 2 5\n",
+    }
+    folder.flush()
+    assert "t 1 6" in (tmp_path / "data" / "recovery-point-offset-checkpoint").read_text()
+
+
+def test_the_start_that_delete_records_moved_survives_a_kill(open_folder: OpenFolder, batch: MakeBatch) -> None:
+    folder = open_folder()
+    log = folder.create("t", 0, TOPIC_ID, LogConfig(), 1000)
+    for _ in range(5):
+        append(log, batch(b"x"))
+    log.delete_before(3)
+    folder.abandon()
+    assert open_folder().open("t", 0, LogConfig(), 1000).log_start_offset == 3
+
+
+def test_damaged_checkpoints_cost_a_longer_recovery_only(
+    open_folder: OpenFolder, batch: MakeBatch, tmp_path: Path
+) -> None:
+    folder = open_folder()
+    append(folder.create("t", 0, TOPIC_ID, LogConfig(), 1000), batch(b"x"))
+    folder.close()
+    (tmp_path / "data" / "recovery-point-offset-checkpoint").write_bytes(b"0\n7\n")
+    (tmp_path / "data" / ".kafka_cleanshutdown").unlink()
+    assert open_folder().open("t", 0, LogConfig(), 1000).log_end_offset == 1
+
+
+def test_a_thousand_partitions_within_256_descriptors(tmp_path: Path) -> None:
+    script = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+from klamm.storage.config import LogConfig
+from klamm.storage.folder import DataFolder
+from klamm.wire.records import Record, encode_batch
+config = LogConfig(segment_bytes=100)
+batch = encode_batch([Record(value=b"x")])
+def run(expected, clean):
+    folder = DataFolder(sys.argv[1], node_id=1)
+    assert folder.was_clean is clean
+    for number in range(1000):
+        log = folder.create("t", number, bytes(16), config, 1)
+        assert log.log_end_offset == expected, (number, log.log_end_offset)
+        for _ in range(3):
+            log.append_as_leader(batch, leader_epoch=0, now_ms=1)
+        assert len(log.segment_offsets) == expected + 3
+        assert len(folder.cache) <= 128
+    return folder
+run(0, False).abandon()
+run(3, False).close(sync=False)
+run(6, True).abandon()
+print("ok")
+"""
+    out = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "data")], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (out.stdout, out.stderr) == ("ok\n", "")
+
+
+# --- Kafka's own files --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def kafkas_folder(tmp_path: Path) -> Path:
+    """A copy of a folder that Apache Kafka 4.3.1 wrote and closed: 400 idempotent records, one segment."""
+    return Path(shutil.copytree(KAFKAS_FOLDER, tmp_path / "data"))
+
+
+def read_all(log: Log) -> list[bytes | None]:
+    found = log.read(0, 1 << 20, max_offset=log.log_end_offset)
+    try:
+        return [record.key for record in iter_records(found.read())]
+    finally:
+        found.release()
+
+
+def test_a_folder_that_kafka_wrote_opens(kafkas_folder: Path, open_folder: OpenFolder) -> None:
+    folder = open_folder(cluster_id="5L6g3nShT-eMCtK--X86sw")
+    assert folder.was_clean
+    assert folder.partitions() == [("written-by-kafka", 0)]
+    log = folder.open("written-by-kafka", 0, LogConfig(), 1_700_000_100_000)
+    assert log.log_end_offset == log.high_watermark == log.recovery_point == 400
+    assert read_all(log) == [b"k%d" % number for number in range(400)]
+    (entry,) = log.producers.entries.values()
+    assert (entry.epoch, entry.last_sequence) == (0, 399)
+    assert log.leader_epochs.rows == [(0, 0)]
+    records = list(iter_records((kafkas_folder / "written-by-kafka-0" / f"{0:020d}.log").read_bytes()))
+    latest = max(records, key=lambda record: record.timestamp_ms)
+    assert log.max_timestamp_offset() == TimestampOffset(latest.timestamp_ms, latest.offset, 0)
+    for wanted in records[::37]:
+        first = next(record for record in records if record.timestamp_ms >= wanted.timestamp_ms)
+        assert log.offset_for_timestamp(wanted.timestamp_ms) == TimestampOffset(first.timestamp_ms, first.offset, 0)
+
+
+@pytest.mark.parametrize("lost", ["nothing", "indexes", "everything but the log"])
+def test_the_files_made_from_kafkas_log_are_kafkas_to_the_byte(
+    kafkas_folder: Path, open_folder: OpenFolder, lost: str
+) -> None:
+    partition = kafkas_folder / "written-by-kafka-0"
+    expected = {path.name: path.read_bytes() for path in partition.iterdir()}
+    assert len(expected[f"{0:020d}.index"]) > 8 * 4
+    for path in list(partition.iterdir()):
+        if (
+            "index" in path.name
+            if lost == "indexes"
+            else lost != "nothing" and path.suffix not in (".log", ".metadata")
+        ):
+            path.unlink()
+    if lost != "nothing":
+        (kafkas_folder / ".kafka_cleanshutdown").unlink()
+        (kafkas_folder / "recovery-point-offset-checkpoint").unlink()
+    folder = open_folder()
+    folder.open("written-by-kafka", 0, LogConfig(), 1_700_000_100_000)
+    folder.close()
+    assert {path.name: path.read_bytes() for path in partition.iterdir()} == expected
+
+
+def test_indexes_that_kafka_left_open_are_made_again(kafkas_folder: Path, open_folder: OpenFolder) -> None:
+    """Kafka maps its indexes at 10 MiB; a kill leaves them so, zeros behind the entries."""
+    partition = kafkas_folder / "written-by-kafka-0"
+    expected = {path.name: path.read_bytes() for path in partition.iterdir()}
+    for suffix in (".index", ".timeindex"):
+        with open(partition / f"{0:020d}{suffix}", "r+b") as file:
+            file.truncate(10_485_760)
+    (kafkas_folder / ".kafka_cleanshutdown").unlink()
+    folder = open_folder()
+    assert folder.open("written-by-kafka", 0, LogConfig(), 1_700_000_100_000).log_end_offset == 400
+    folder.close()
+    assert {path.name: path.read_bytes() for path in partition.iterdir()} == expected
