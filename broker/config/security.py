@@ -7,6 +7,7 @@ from .kinds import (
     BOOLEAN,
     CLASS,
     DOUBLE,
+    HONOURED,
     INT,
     LIST,
     LONG,
@@ -25,7 +26,7 @@ from .kinds import (
 
 # fmt: off
 ROWS = (
-    ("authorizer.class.name", STRING, "", ANY, READ_ONLY, NO_JVM),
+    ("authorizer.class.name", STRING, "", ANY, READ_ONLY, HONOURED),
     ("connection.failed.authentication.delay.ms", INT, "100", AT_LEAST_0, READ_ONLY, NOT_YET),
     ("connections.max.reauth.ms", LONG, "0", ANY, READ_ONLY, NOT_YET),
     ("delegation.token.expiry.check.interval.ms", LONG, "3600000", AT_LEAST_1, READ_ONLY, NOT_YET),
@@ -86,7 +87,7 @@ ROWS = (
     ("sasl.server.callback.handler.class", CLASS, None, ANY, READ_ONLY, NO_JVM),
     ("sasl.server.max.receive.size", INT, "524288", ANY, READ_ONLY, NOT_YET),
     ("security.inter.broker.protocol", STRING, "PLAINTEXT",
-     one_of("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"), READ_ONLY, NOT_YET),
+     one_of("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"), READ_ONLY, HONOURED),
     ("security.providers", STRING, None, ANY, READ_ONLY, NO_JVM),
     ("ssl.allow.dn.changes", BOOLEAN, "false", ANY, READ_ONLY, NOT_YET),
     ("ssl.allow.san.changes", BOOLEAN, "false", ANY, READ_ONLY, NOT_YET),

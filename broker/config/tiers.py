@@ -7,6 +7,7 @@ from .kinds import (
     BOOLEAN,
     CLUSTER_WIDE,
     DOUBLE,
+    HONOURED,
     INT,
     LONG,
     NO_TIERS,
@@ -53,5 +54,5 @@ ROWS = (
     ("remote.log.storage.manager.class.name", STRING, None, NON_EMPTY, READ_ONLY, NO_TIERS),
     ("remote.log.storage.manager.class.path", STRING, None, ANY, READ_ONLY, NO_TIERS),
     ("remote.log.storage.manager.impl.prefix", STRING, "rsm.config.", NON_EMPTY, READ_ONLY, NO_TIERS),
-    ("remote.log.storage.system.enable", BOOLEAN, "false", ANY, READ_ONLY, NO_TIERS),
+    ("remote.log.storage.system.enable", BOOLEAN, "false", ANY, READ_ONLY, HONOURED),
 )
