@@ -3,7 +3,7 @@
 Source: org.apache.kafka.common.config.TopicConfig, org.apache.kafka.storage.internals.log.LogConfig of 4.3.1.
 
 Left out: compression.type and its levels (batches are stored as they were sent), the configs of compaction,
-segment.jitter.ms, file.delete.delay.ms (removed at once), preallocate, tiered storage.
+segment.jitter.ms, flush.ms, file.delete.delay.ms (removed at once), preallocate, tiered storage.
 """
 
 from __future__ import annotations
@@ -46,7 +46,6 @@ class LogConfig:
 
     cleanup_policy: tuple[str, ...] = ("delete",)
     flush_messages: int = MAX_INT64
-    flush_ms: int = MAX_INT64
     index_interval_bytes: int = 4096
     max_message_bytes: int = 1_048_588
     message_timestamp_after_max_ms: int = 3_600_000

@@ -687,6 +687,14 @@ class Log:
 
     # --- durability -----------------------------------------------------------------------------------------------
 
+    @property
+    def has_unflushed_segments(self) -> bool:
+        """A segment was rolled and may not be on the device: time for `begin_flush`, as Kafka does after a roll.
+
+        The recovery point then follows the active segment, and a start after a crash walks no more than that.
+        """
+        return self.recovery_point < self._active.base_offset
+
     @_storage_errors
     def begin_flush(self) -> FlushJob | None:
         """What has to be on the device for all that is in the log now; None if it is there already."""

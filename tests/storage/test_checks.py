@@ -39,6 +39,7 @@ def rejected(batch: bytes, **config: object) -> RecordsRejected:
     return caught.value
 
 
+@pytest.mark.behaviour("6")
 def test_corrupt_messages(batch: MakeBatch) -> None:
     good = batch(b"a", b"b")
     assert code_of(patched(good, 17, ">I", 7, crc=False)) is ErrorCode.CORRUPT_MESSAGE
@@ -48,6 +49,7 @@ def test_corrupt_messages(batch: MakeBatch) -> None:
         assert code_of(patched(good, 8, ">i", length, crc=False)) is ErrorCode.CORRUPT_MESSAGE, length
 
 
+@pytest.mark.behaviour("6")
 def test_invalid_records(batch: MakeBatch) -> None:
     good = batch(b"a", b"b")
     wrong = {
@@ -77,6 +79,7 @@ def test_stray_bytes_behind_the_batch_are_dropped(batch: MakeBatch) -> None:
         assert bytes(stored) == good
 
 
+@pytest.mark.behaviour("4")
 def test_the_leader_epoch_in_the_batch_does_not_matter(batch: MakeBatch) -> None:
     for epoch in (-1, 0, 99):
         data = batch(b"a", partition_leader_epoch=epoch)
@@ -100,6 +103,7 @@ def test_too_large_comes_before_the_checksum_and_after_the_base_offset(batch: Ma
     assert code_of(patched(large, 0, ">q", 1), max_message_bytes=limit) is ErrorCode.INVALID_RECORD
 
 
+@pytest.mark.behaviour("5")
 def test_the_brokers_own_control_batches_pass() -> None:
     marker = encode_end_txn_marker(
         commit=True, producer_id=1, producer_epoch=1, coordinator_epoch=1, timestamp_ms=NOW_MS
@@ -109,6 +113,7 @@ def test_the_brokers_own_control_batches_pass() -> None:
     assert code_of(marker[:-1] + b"!", Origin.COORDINATOR) is ErrorCode.CORRUPT_MESSAGE
 
 
+@pytest.mark.behaviour("timestamps-and-keys")
 def test_timestamps_too_far_ahead_name_their_records(batch: MakeBatch) -> None:
     for codec in (Codec.NONE, Codec.GZIP):
         data = batch(b"a", b"b", b"c", timestamp_ms=NOW_MS, step_ms=HOUR_MS, codec=codec)
@@ -137,6 +142,7 @@ def test_a_header_that_claims_the_far_future_gets_the_true_maximum(batch: MakeBa
     assert [record.timestamp_ms for record in iter_records(stored)] == [NOW_MS, NOW_MS + 5]
 
 
+@pytest.mark.behaviour("41")
 def test_append_time_is_the_brokers(batch: MakeBatch) -> None:
     append_time = LogConfig(message_timestamp_type="LogAppendTime")
     data = batch(b"a", b"b", timestamp_ms=NOW_MS * 3, codec=Codec.ZSTD)
@@ -151,6 +157,7 @@ def test_append_time_is_the_brokers(batch: MakeBatch) -> None:
     assert [record.timestamp_ms for record in iter_records(stored)] == [1000]
 
 
+@pytest.mark.behaviour("timestamps-and-keys")
 def test_compacted_topics_need_keys(batch: MakeBatch) -> None:
     for policy in (("compact",), ("compact", "delete")):
         data = batch(b"a", b"b", b"c", b"d", keys=[None, b"k", None, None], codec=Codec.LZ4)

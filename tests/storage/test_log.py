@@ -89,6 +89,7 @@ def test_reads_begin_at_the_batch_that_holds_the_offset_and_end_below_the_maximu
                 assert last  # the rest of this batch and one more, or the first of a segment
 
 
+@pytest.mark.behaviour("16")
 @pytest.mark.parametrize("older", [False, True], ids=["positions in memory", "positions from the index"])
 def test_the_byte_limit_cuts_in_the_middle_but_not_in_the_first_batch(
     open_log: OpenLog, batch: MakeBatch, older: bool
@@ -182,6 +183,7 @@ def test_index_files_have_kafkas_bytes(open_log: OpenLog, batch: MakeBatch, tmp_
     assert (folder / "leader-epoch-checkpoint").read_bytes() == b"0\n1\n0 0\n"
 
 
+@pytest.mark.behaviour("24")
 def test_lookups_by_time_find_records_inside_compressed_batches(open_log: OpenLog, batch: MakeBatch) -> None:
     log = open_log(segment_bytes=700, index_interval_bytes=100)
     for number in range(20):
@@ -234,6 +236,7 @@ def test_append_time(open_log: OpenLog, batch: MakeBatch) -> None:
     assert log.max_timestamp_offset() == TimestampOffset(4000, 0, 0)
 
 
+@pytest.mark.behaviour("25")
 def test_leader_epochs(open_log: OpenLog, batch: MakeBatch) -> None:
     log = open_log()
     log.assign_leader_epoch(2)
@@ -268,6 +271,7 @@ def test_lost_leader_epochs_are_read_from_the_batches(
     assert path.read_bytes() == b"0\n2\n2 0\n5 1\n"
 
 
+@pytest.mark.behaviour("23")
 def test_a_follower_keeps_offsets_and_epochs(open_log: OpenLog, batch: MakeBatch) -> None:
     log = open_log(segment_bytes=250)
     fetched = b"".join(
@@ -338,6 +342,7 @@ def test_the_recovery_point_is_lowered_before_the_files_are(open_log: OpenLog, b
     assert log.recovery_point == 3
 
 
+@pytest.mark.behaviour("delete-records")
 def test_delete_before(open_log: OpenLog, batch: MakeBatch, tmp_path: Path) -> None:
     size = len(batch(b"x"))
     starts: list[int] = []
@@ -592,14 +597,18 @@ def test_flush_messages(open_log: OpenLog, batch: MakeBatch) -> None:
 def test_a_flush_in_a_worker_thread(open_log: OpenLog, batch: MakeBatch) -> None:
     log = open_log(segment_bytes=100)
     assert log.begin_flush() is None
-    for _ in range(3):
-        append(log, batch(b"x"))
+    append(log, batch(b"x"))
+    assert not log.has_unflushed_segments
+    append(log, batch(b"x"))
+    assert log.has_unflushed_segments
+    append(log, batch(b"x"))
     job = log.begin_flush()
     assert job is not None
-    append(log, batch(b"x"))
     job.run()
     job.finish()
     assert log.recovery_point == 3
+    assert not log.has_unflushed_segments
+    append(log, batch(b"x"))
     job = log.begin_flush()
     assert job is not None
     log.truncate_to(3, 1000)

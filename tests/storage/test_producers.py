@@ -28,6 +28,7 @@ def refused(state: ProducerState, first: int, last: int, *, epoch: int = 0) -> E
     return caught.value.code
 
 
+@pytest.mark.behaviour("9")
 def test_an_unknown_producer_may_begin_anywhere() -> None:
     state = ProducerState()
     put(state, 77, 0)
@@ -35,6 +36,7 @@ def test_an_unknown_producer_may_begin_anywhere() -> None:
     assert refused(state, 80, 80) is ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
 
 
+@pytest.mark.behaviour("7")
 def test_the_last_five_batches_are_answered_with_their_first_offsets() -> None:
     state = ProducerState()
     for number in range(7):
@@ -50,6 +52,8 @@ def test_the_last_five_batches_are_answered_with_their_first_offsets() -> None:
     put(state, 14, 24)
 
 
+@pytest.mark.behaviour("10")
+@pytest.mark.behaviour("11")
 def test_epochs() -> None:
     state = ProducerState()
     put(state, 0, 0, epoch=3)
@@ -109,6 +113,7 @@ def test_the_snapshot_has_kafkas_bytes() -> None:
     assert state.encode_snapshot() == struct.pack(">hI", 1, checksum(body)) + body
 
 
+@pytest.mark.behaviour("8")
 def test_the_next_sequence_outlives_the_window_and_the_process() -> None:
     state = ProducerState()
     for number in range(9):
