@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from klamm.wire.errors import ErrorCode
 from tests.broker.outcomes import observe
 
-from .malformed import TOPIC, UNREAD, cases, prepare
+from .malformed import TOPIC, cases, prepare
+
+Outcome = dict[str, Any]
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = ROOT / "tests" / "data" / "malformed_requests.jsonl"
@@ -24,41 +27,64 @@ TABLE = ROOT / "tests" / "data" / "malformed_requests.jsonl"
 SILENCE_S = 2.0
 
 
-def _produced(topic: str, error_code: int, base_offset: int | str) -> dict[str, Any]:
-    """The outcome of a Produce v9 to partition 0."""
-    answer = {
-        "index": 0,
-        "errorCode": error_code,
-        "baseOffset": base_offset,
-        "logAppendTimeMs": -1,
-        "logStartOffset": 0 if base_offset == "*" else -1,
-        "recordErrors": [],
-    }
-    return {"answer": {"responses": [{"name": topic, "partitionResponses": [answer]}]}}
+def _replaced(outcome: Any, **fields: Any) -> Any:
+    """The outcome with other values of these fields, wherever they stand in it."""
+    if isinstance(outcome, list):
+        return [_replaced(item, **fields) for item in outcome]
+    if isinstance(outcome, dict):
+        return {key: fields.get(key, _replaced(item, **fields)) for key, item in outcome.items()}
+    return outcome
+
+
+def _closed(_kafka: Outcome) -> Outcome:
+    return {"closed": True}
+
+
+def _invalid_record(kafka: Outcome) -> Outcome:
+    return dict(_replaced(kafka, errorCode=ErrorCode.INVALID_RECORD))
+
+
+def _taken(kafka: Outcome) -> Outcome:
+    return dict(_replaced(kafka, errorCode=ErrorCode.NONE, baseOffset="*"))
+
+
+def _null_records(_kafka: Outcome) -> Outcome:
+    answer = {"index": 0, "errorCode": ErrorCode.INVALID_RECORD, "baseOffset": -1, "logAppendTimeMs": -1}
+    answer |= {"logStartOffset": -1, "recordErrors": []}
+    return {"answer": {"responses": [{"name": TOPIC, "partitionResponses": [answer]}]}}
+
+
+def _read_uncommitted(kafka: Outcome) -> Outcome:
+    known = {"highWatermark": 0, "lastStableOffset": 0, "logStartOffset": 0, "abortedTransactions": None}
+    known |= {"offset": 0, "leaderEpoch": 0}
+    return dict(_replaced(kafka, errorCode=ErrorCode.NONE, **known))
 
 
 _UNREAD = "records of a plain topic are not decoded, unless klamm.validate.records is set"
+_SIGN = "Kafka takes a count above 2^31-1 for a negative one, and so for null or none"
+_CRASH = "Kafka fails inside and answers UNKNOWN_SERVER_ERROR"
+_CODECS = ("gzip", "snappy", "lz4", "zstd")
 
-#: Where klamm's outcome is another on purpose: name -> (outcome, why).
-DIFFERENCES: dict[str, tuple[dict[str, Any], str]] = {
-    "Produce v9: null records": (
-        _produced(TOPIC, ErrorCode.INVALID_RECORD, -1),
-        "Kafka 4.3.1 never answers, and the connection is stuck: a bug",
-    ),
-    **{
-        f"Produce v9: {name}": (_produced(UNREAD, ErrorCode.NONE, "*"), _UNREAD)
-        for name in (
-            "garbage for records",
-            "three records in a header of two",
-            "two records in a header of three",
-            "two records in a header of 2^31-1",
-            *(
-                f"{codec} {what}"
-                for codec in ("gzip", "snappy", "lz4", "zstd")
-                for what in ("flag over plain records", "cut")
-            ),
-        )
-    },
+#: Where klamm's outcome is another on purpose: name -> (what becomes of Kafka's outcome, why).
+DIFFERENCES: dict[str, tuple[Callable[[Outcome], Outcome], str]] = {
+    "header: count of tags 2^32-1": (_closed, _SIGN),
+    "Metadata v12: 2^32-2 topics announced": (_closed, _SIGN),
+    "Produce v9: null records": (_null_records, "Kafka 4.3.1 never answers, and the connection is stuck: a bug"),
+    "Produce v9: length 2^31-1": (_invalid_record, _CRASH),
+    "Produce v3: length 2^31-1": (_invalid_record, _CRASH),
+    "Produce v9: codec 5": (_invalid_record, _CRASH),
+    "Produce v3: codec 5": (_invalid_record, _CRASH),
+    "Produce v9: codec 7": (_invalid_record, _CRASH),
+    "Produce v3: codec 7": (_invalid_record, _CRASH),
+    "Produce v9: garbage for records": (_taken, _UNREAD),
+    "Produce v9: three records in a header of two": (_taken, _UNREAD),
+    "Produce v9: two records in a header of three": (_taken, _UNREAD),
+    "Produce v9: two records in a header of 2^31-1": (_taken, _UNREAD),
+    **{f"Produce v9: {codec} flag over plain records": (_taken, _UNREAD) for codec in _CODECS},
+    **{f"Produce v9: {codec} cut": (_taken, _UNREAD) for codec in _CODECS},
+    "Fetch v12: isolation level 2": (_read_uncommitted, _CRASH),
+    "Fetch v12: isolation level -1": (_read_uncommitted, _CRASH),
+    "ListOffsets v11: isolation level 9": (_read_uncommitted, _CRASH),
 }
 
 
@@ -72,7 +98,8 @@ def record(address: str) -> list[dict[str, Any]]:
             line["half"] = True
         line["kafka"] = observe(address, case, SILENCE_S)
         if case.name in DIFFERENCES:
-            line["klamm"], line["why"] = DIFFERENCES[case.name]
+            change, line["why"] = DIFFERENCES[case.name]
+            line["klamm"] = change(line["kafka"])
         lines.append(line)
     return lines
 

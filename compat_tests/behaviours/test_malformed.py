@@ -7,13 +7,19 @@ import json
 import pytest
 
 from .malformed import cases
-from .record import TABLE, record
+from .record import DIFFERENCES, TABLE, record
 
 LINES = [json.loads(line) for line in TABLE.read_text().splitlines()]
 
 
 def test_the_table_has_the_bytes_that_are_built() -> None:
     assert [(line["name"], line["hex"]) for line in LINES] == [(case.name, case.data.hex()) for case in cases()]
+
+
+def test_the_table_has_klamm_s_differences() -> None:
+    told = {line["name"]: (line["klamm"], line["why"]) for line in LINES if "klamm" in line}
+    outcomes = {line["name"]: line["kafka"] for line in LINES}
+    assert told == {name: (change(outcomes[name]), why) for name, (change, why) in DIFFERENCES.items()}
 
 
 @pytest.mark.bounded(180)
