@@ -109,6 +109,8 @@ def blame_encoder(compiled: Compiled, error: Exception) -> Blame:
 
 def _reason(error: Exception) -> str:
     text = str(error)
+    if isinstance(error, AttributeError) and error.name == "encode" and error.obj is not None:
+        return f"{error.obj!r} is not a string"
     return NULL if "NoneType" in text else text
 
 

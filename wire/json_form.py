@@ -73,17 +73,28 @@ def _value_from_json(row: Row, value: Any, version: int) -> Any:
 
 
 def from_json(struct: type[S], value: dict[str, Any], version: int) -> S:
-    """The struct that `to_json` showed. Raises ValueError for a name that the version does not have."""
+    """The struct that `to_json` showed; what is left out has its default.
+
+    Raises ValueError for a name that the version does not have, and for a value that is not of the field's form; whether
+    a number or a null fits is seen when the struct is encoded.
+    """
+    if not isinstance(value, dict):
+        raise ValueError(f"{value!r} is not an object")
     fields: dict[str, Any] = {}
     left = dict(value)
     for row in struct.ROWS:
         if version not in row.versions or row.json_name not in left:
             continue
         item = left.pop(row.json_name)
-        if row.array and item is not None:
-            fields[row.name] = [_value_from_json(row, element, version) for element in item]
-        else:
-            fields[row.name] = _value_from_json(row, item, version)
+        try:
+            if row.array and item is not None:
+                if not isinstance(item, list):
+                    raise ValueError(f"{item!r} is not an array")
+                fields[row.name] = [_value_from_json(row, element, version) for element in item]
+            else:
+                fields[row.name] = _value_from_json(row, item, version)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{row.json_name}: {error}") from None
     unknown = {int(tag): b64decode(data) for tag, data in left.pop(UNKNOWN, {}).items()}
     if left:
         raise ValueError(f"{struct.__name__} v{version} has no field {next(iter(left))!r}")

@@ -165,6 +165,7 @@ def test_bytes_that_are_not_utf_8() -> None:
         (ProduceRequest(timeout_ms=-(2**31) - 1), 9, "timeout_ms", "is not int32"),
         (ProduceRequest(transactional_id="x" * 32768), 3, "transactional_id", "a length of 32768"),
         (ProduceRequest(transactional_id="x"), 2, "transactional_id", "version 2 cannot carry"),
+        (ProduceRequest(transactional_id=5), 9, "transactional_id", "5 is not a string"),  # type: ignore[arg-type]
         (ProduceRequest(transactional_id="\ud800"), 9, "transactional_id", "surrogates not allowed"),
         (ProduceRequest(topic_data=None), 9, "topic_data", "null where"),  # type: ignore[arg-type]
         (ProduceRequest(topic_data=7), 9, "topic_data", "has no len"),  # type: ignore[arg-type]
