@@ -93,11 +93,15 @@ def _lz4_frame(data: bytes, level: int | None) -> bytes:
     """A frame of independent blocks. The Java client refuses linked ones, which are cramjam's own frames."""
     import cramjam
 
-    options = {} if level is None else {"mode": "high_compression", "compression": level}
     out = bytearray(_LZ4_HEADER)
     for start in range(0, len(data), _LZ4_BLOCK_BYTES):
         plain = data[start : start + _LZ4_BLOCK_BYTES]
-        block = bytes(cramjam.lz4.compress_block(plain, store_size=False, **options))
+        if level is None:
+            block = bytes(cramjam.lz4.compress_block(plain, store_size=False))
+        else:
+            block = bytes(
+                cramjam.lz4.compress_block(plain, mode="high_compression", compression=level, store_size=False)
+            )
         if len(block) < len(plain):
             out += struct.pack("<I", len(block)) + block
         else:

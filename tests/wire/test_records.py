@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import struct
 from pathlib import Path
 from typing import Any
@@ -219,6 +220,22 @@ def test_snappy_is_read_with_and_without_xerials_framing() -> None:
     for cut in (10, 18, 30, len(framed) - 1):
         with pytest.raises(CompressionError):
             decompress(Codec.SNAPPY, framed[:cut])
+
+
+@pytest.mark.parametrize("level", [None, 1, 9])
+def test_lz4_frames_are_of_independent_blocks(level: int | None) -> None:
+    """The Java client refuses any other ("Dependent block stream is unsupported")."""
+    for data in (b"", b"a", bytes(range(256)) * 1000, random.Random(1).randbytes(200_000)):
+        framed = compress(Codec.LZ4, data, level)
+        assert framed[:7] == bytes.fromhex("04224d18604082")
+        assert decompress(Codec.LZ4, framed) == data
+
+
+def test_linked_lz4_blocks_are_read() -> None:
+    import cramjam
+
+    data = b"what other clients send, " * 20_000
+    assert decompress(Codec.LZ4, bytes(cramjam.lz4.compress(data))) == data
 
 
 def test_gzip_members_follow_each_other() -> None:
