@@ -22,7 +22,7 @@ from typing import Any
 BUILD_TIMEOUT_S = 540
 ANSWER_TIMEOUT_S = 30.0
 # Small and quick to start: the clients are asked for behaviour here, not for speed.
-JVM = ("-Xmx256M", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+JVM = ("-Xmx256M", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
 
 
 def build(project: Path) -> str:

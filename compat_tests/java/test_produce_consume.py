@@ -112,7 +112,8 @@ def test_records_larger_than_the_fetch_limits_still_come(java: Java) -> None:
 def test_seek_and_offsets(java: Java) -> None:
     topic = java.create_topic(partitions=2)
     java.producer().send_values(topic, map(str, range(10)), 0)
-    consumer = java.consumer(partitions=[(topic, 0, 7)])
+    # A broker answers a connection's requests one after another: what is asked waits for the fetch before it.
+    consumer = java.consumer(partitions=[(topic, 0, 7)], fetch_max_wait_ms=20)
     assert [record.value for record in consumer.take(3)] == [b"7", b"8", b"9"]
     both = [(topic, 0), (topic, 1)]
     assert consumer.ask_offsets("beginning_offsets", both) == {(topic, 0): 0, (topic, 1): 0}
@@ -132,7 +133,7 @@ def test_offsets_for_times(java: Java, codec: str) -> None:
     producer = java.producer(compression_type=codec, linger_ms=200)
     sent = producer.send(topic, [(None, b"", [])] * 5, 0, times)
     assert [row["offset"] for row in sent] == [0, 1, 2, 3, 4]
-    consumer = java.consumer(partitions=[(topic, 0, None), (topic, 1, None)])
+    consumer = java.consumer(partitions=[(topic, 0, None), (topic, 1, None)], fetch_max_wait_ms=20)
 
     def look(time: int, partition: int = 0) -> list[int | None]:
         [row] = consumer.call("offsets_for_times", times=[(topic, partition, time)])
