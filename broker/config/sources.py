@@ -18,6 +18,7 @@ _NOT_CONFIGS: Final = frozenset(
     )
 )
 _BLANK: Final = " \t\f"
+_HEXADECIMAL: Final = frozenset("0123456789abcdefABCDEF")
 _ESCAPES: Final = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
 
 
@@ -113,7 +114,7 @@ def _unescape(text: str) -> str:
             letter = next(letters, "")
             if letter == "u":
                 digits = "".join(next(letters, "") for _ in range(4))
-                if len(digits) < 4:
+                if len(digits) < 4 or not set(digits) <= _HEXADECIMAL:
                     raise ValueError("Malformed \\uxxxx encoding.")
                 letter = chr(int(digits, 16))
             else:

@@ -1,4 +1,4 @@
-"""DescribeConfigs v1-4 (KIP-133, KIP-226, KIP-569); the handler answers 3.9's v0 too.
+"""DescribeConfigs v1-4 (KIP-133, KIP-226, KIP-569).
 
 Topics, this broker, its loggers (KIP-412), groups (KIP-848) and client metrics subscriptions (KIP-714). Synonyms (v1)
 say where a value would come from next, in Kafka's order: the resource itself, server.properties, the default. From v3
@@ -7,7 +7,8 @@ shows as sensitive, without its value. An unknown resource type fails the whole 
 broker config measured in hours or minutes shows the default as its source, as in 4.3.1.
 Source: kafka.server.ConfigHelper.
 
-Left out: configs changed at run time (AlterConfigs): there are none yet, so the cluster-wide resource "" is empty.
+Left out: configs changed at run time (AlterConfigs): there are none yet, so the cluster-wide resource "" is empty;
+is_default of 3.9's v0.
 """
 
 from __future__ import annotations
@@ -221,7 +222,6 @@ def _entry(
         name=key.name,
         value=None if key.is_sensitive else value,
         read_only=read_only,
-        is_default=not synonyms or synonyms[0].source == DEFAULT_CONFIG,
         config_source=synonyms[0].source if synonyms else DEFAULT_CONFIG,
         is_sensitive=key.is_sensitive,
         synonyms=synonyms,
@@ -256,4 +256,5 @@ def _broker_synonyms(name: str, config: Config) -> list[DescribeConfigsSynonym]:
 
 
 def _is_integer(text: str) -> bool:
-    return text.removeprefix("-").isdecimal()
+    """As Java's Integer.parseInt sees it."""
+    return (text[1:] if text[:1] in ("+", "-") else text).isdecimal()
