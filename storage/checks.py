@@ -58,6 +58,10 @@ class Origin(Enum):
     REPLICATION = "replication"
 
 
+class NotOneBatchError(RecordError):
+    """What was sent is not one batch of magic 2: Kafka refuses it before it looks at the partition."""
+
+
 class RecordsRejected(KafkaError):  # noqa: N818  (what happened to the records, as the response says it)
     """Some records of a batch are not allowed here. `record_errors`: (index in the batch, message)."""
 
@@ -114,16 +118,18 @@ def _one_batch(data: Batch) -> Batch:
     """The single batch at the head of `data`; stray bytes behind it that are no batch are dropped."""
     size = batch_size(data)
     if size is None:
-        raise RecordError(
+        raise NotOneBatchError(
             ErrorCode.INVALID_RECORD, "Produce requests must have at least one record batch per partition"
         )
     magic = data[16]
     if magic != MAGIC:
-        raise RecordError(
+        raise NotOneBatchError(
             ErrorCode.INVALID_RECORD, f"Produce requests must contain records with magic 2, this one has {magic}"
         )
     if batch_size(data, size) is not None:
-        raise RecordError(ErrorCode.INVALID_RECORD, "Produce requests must have exactly one record batch per partition")
+        raise NotOneBatchError(
+            ErrorCode.INVALID_RECORD, "Produce requests must have exactly one record batch per partition"
+        )
     if size < BATCH_OVERHEAD:
         raise RecordError(
             ErrorCode.CORRUPT_MESSAGE,

@@ -96,6 +96,12 @@ def write_all(files: Files, fd: int, data: Buffer, position: int) -> None:
         position += written
 
 
+def empty(files: Files, fd: int) -> None:
+    """Takes the file's bytes away, if there are any: ext4 writes a file that was truncated to 0 out at its close."""
+    if files.size(fd):
+        files.truncate(fd, 0)
+
+
 def read_file(files: Files, path: str) -> bytes | None:
     """The file's bytes, None if there is no such file."""
     try:
@@ -116,7 +122,7 @@ def replace_file(files: Files, path: str, data: bytes, *, sync: bool) -> None:
     temporary = path + ".tmp"
     fd = files.open(temporary, create=True)
     try:
-        files.truncate(fd, 0)
+        empty(files, fd)
         write_all(files, fd, data, 0)
         if sync:
             files.sync(fd)

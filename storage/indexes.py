@@ -14,7 +14,7 @@ import math
 import struct
 from typing import Final
 
-from .files import write_all
+from .files import empty, write_all
 from .handles import Handle, HandleCache
 
 OFFSET_ENTRY: Final = struct.Struct(">ii")
@@ -47,7 +47,7 @@ class SortedIndex:
     def create(self) -> None:
         """An empty index, whatever the file held."""
         self._cache.create(self.handle)
-        self._cache.files.truncate(self.handle.get(), 0)
+        empty(self._cache.files, self.handle.get())
         self._on_disk = 0
         self._tail.clear()
 

@@ -18,7 +18,7 @@ from ..wire.records import (
     NO_TIMESTAMP,
     BatchHeader,
 )
-from .files import Files, remove_if_there
+from .files import Files, empty, remove_if_there
 from .handles import Handle, HandleCache
 from .indexes import OFFSET_ENTRY, TIME_ENTRY, SortedIndex
 
@@ -136,7 +136,7 @@ class Segment:
         """Makes the three files, empty."""
         files = self._cache.files
         self._cache.create(self.handle)
-        files.truncate(self.handle.get(), 0)
+        empty(files, self.handle.get())
         self.offset_index.create()
         self.time_index.create()
         self.created_ms = now_ms
