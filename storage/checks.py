@@ -20,7 +20,6 @@ from ..wire.compression import Codec
 from ..wire.errors import ErrorCode, KafkaError
 from ..wire.records import (
     BATCH_OVERHEAD,
-    COMPRESSION_MASK,
     CONTROL_FLAG,
     CRC_FROM,
     HEADER,
@@ -28,6 +27,7 @@ from ..wire.records import (
     LOG_OVERHEAD,
     MAGIC,
     NO_TIMESTAMP,
+    TRANSACTIONAL_FLAG,
     BatchHeader,
     Record,
     RecordError,
@@ -44,6 +44,9 @@ Batch = bytes | bytearray | memoryview
 
 #: As many record errors as Kafka puts in the message; RecordErrors in the response has them all.
 _ERRORS_IN_MESSAGE: Final = 3
+
+#: A known codec, perhaps transactional; nothing else.
+_ORDINARY_ATTRIBUTES: Final = frozenset(codec | flag for codec in Codec for flag in (0, TRANSACTIONAL_FLAG))
 
 _unpack: Final = HEADER.unpack_from
 
@@ -89,10 +92,7 @@ def accept(batch: Batch, config: LogConfig, now_ms: int, origin: Origin) -> tupl
             and count == delta + 1
             and count > 0
             and size <= config.max_message_bytes
-            and attributes <= Codec.ZSTD | 0x10  # neither control nor append time nor unknown codecs below
-            and attributes & COMPRESSION_MASK <= Codec.ZSTD
-            and attributes >= 0
-            and not attributes & LOG_APPEND_TIME_FLAG
+            and attributes in _ORDINARY_ATTRIBUTES
             and (sequence >= 0 or producer_id < 0)
             and (crc32c(bytes(batch[CRC_FROM:])) if size < 65_536 else checksum(memoryview(batch)[CRC_FROM:])) == crc
         ):

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import struct
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, Final, ParamSpec, TypeVar
@@ -30,18 +29,20 @@ from ..wire.records import (
 from .checkpoints import LEADER_EPOCHS, CheckpointError, decode_epochs, encode_checkpoint
 from .checks import Batch, Origin, accept
 from .config import MAX_INT64, LogConfig
-from .files import read_file, remove_if_there, replace_file, storage_error, write_all
-from .handles import Handle, HandleCache
+from .file_range import FileRange
+from .files import read_file, replace_file, storage_error, write_all
+from .flush import FlushJob
+from .handles import HandleCache
 from .interface import AppendInfo, EpochEndOffset, TimestampOffset
 from .leader_epochs import LeaderEpochCache
 from .lookups import first_at_or_after, with_max_timestamp
 from .producers import DEFAULT_EXPIRATION_MS, ProducerState
-from .recovery import FolderListing, load_snapshot, recover_segment, replay
+from .recent import RecentBatches
+from .recovery import FolderListing, recover_segment, replay
 from .retention import segments_to_delete
-from .segment import SNAPSHOT_SUFFIX, Segment, file_name
-
-#: Positions of so many batches at the log's end are kept in memory; beyond twice as many the older half goes.
-RECENT_BATCHES: Final = 1024
+from .segment import Segment
+from .segments import SegmentList
+from .snapshots import Snapshots
 
 _BATCH_HEAD: Final = struct.Struct(">qii")  # base offset, length, partition leader epoch
 _pack_head: Final = _BATCH_HEAD.pack
@@ -63,64 +64,6 @@ def _storage_errors(method: Callable[Concatenate[Log, P], T]) -> Callable[Concat
             raise storage_error(error, f"{method.__name__} in {self.folder}") from error
 
     return guarded
-
-
-class FileRange:
-    """A run of bytes in one segment's file, under a lease. See `interface.ReadResult`."""
-
-    __slots__ = ("_handle", "_pread", "fd", "length", "position")
-
-    def __init__(
-        self, handle: Handle | None, position: int, length: int, pread: Callable[[int, int, int], bytes]
-    ) -> None:
-        self._handle = handle
-        self._pread = pread
-        self.fd = -1 if handle is None else handle.lease()
-        self.position = position
-        self.length = length
-
-    def read(self) -> bytes:
-        """The bytes. Raises KafkaError(KAFKA_STORAGE_ERROR)."""
-        if self._handle is None:
-            return b""
-        try:
-            return self._pread(self.fd, self.length, self.position)
-        except OSError as error:
-            raise storage_error(error, "read") from error
-
-    def release(self) -> None:
-        if self._handle is not None:
-            self._handle.release()
-            self._handle = None
-            self.fd = -1
-
-
-class FlushJob:
-    """An fsync that a worker thread may do: `run` there, then `finish` on the loop, whatever became of it."""
-
-    def __init__(self, log: Log, segments: list[Segment]) -> None:
-        self._log = log
-        self._handles = [handle for segment in segments for handle in segment.handles]
-        self._fds = [handle.lease() for handle in self._handles]
-        self._offset = log.log_end_offset
-        self._truncations = log.truncations
-
-    def run(self) -> None:
-        """Touches nothing but the leased descriptors. Raises OSError."""
-        for fd in self._fds:
-            self._log.files.sync(fd)
-
-    def finish(self, error: OSError | None = None) -> None:
-        """Gives the leases back and moves the recovery point. After an `error` the log has failed.
-
-        (What a failed fsync did not write may be dropped from the page cache: it must not be tried again.)
-        """
-        for handle in self._handles:
-            handle.release()
-        if error is not None:
-            self._log.failed = f"fsync in {self._log.folder}: {error}"
-        elif self._truncations == self._log.truncations:
-            self._log.recovery_point = max(self._log.recovery_point, self._offset)
 
 
 class Log:
@@ -164,9 +107,8 @@ class Log:
         self._cache: Final = cache
         self._checkpoint: Final = checkpoint
         self._high_watermark = high_watermark
-        self._segments: list[Segment] = []
-        self._bases: list[int] = []
-        self._snapshots: list[int] = []
+        self._segments = SegmentList(cache, folder, [])
+        self._snapshots = Snapshots(self.files, folder, [])
         self._nothing: Final = FileRange(None, 0, 0, self.files.pread)
         try:
             self._open(now_ms, clean)
@@ -182,13 +124,12 @@ class Log:
     def _open(self, now_ms: int, clean: bool) -> None:
         self.files.make_folder(self.folder)
         listing = FolderListing(self.files, self.folder)
-        self._snapshots = listing.snapshots
-        self._bases = listing.segments
-        self._segments = [Segment(self._cache, self.folder, base) for base in self._bases]
-        if not self._segments:
+        self._snapshots = Snapshots(self.files, self.folder, listing.snapshots)
+        self._segments = SegmentList(self._cache, self.folder, listing.segments)
+        if not len(self._segments):
             self._begin_at(self.log_start_offset, now_ms)
             return
-        self.log_start_offset = max(self.log_start_offset, self._bases[0])
+        self.log_start_offset = max(self.log_start_offset, self._segments.bases[0])
         self._load_epochs()
         self._recover(MAX_INT64 if clean else self.recovery_point, verify=not clean)
         if self.log_start_offset > self.log_end_offset:
@@ -198,8 +139,7 @@ class Log:
         self.leader_epochs.truncate_end(self.log_end_offset)
         self.leader_epochs.truncate_start(self.log_start_offset)
         self._save_epochs()
-        for offset in [offset for offset in self._snapshots[:-1] if offset not in set(self._bases)]:
-            self._remove_snapshot(offset)
+        self._snapshots.remove_strays(set(self._segments.bases))
         self.recovery_point = min(self.recovery_point, self.log_end_offset)
         self._high_watermark = max(self.log_start_offset, min(self._high_watermark, self.log_end_offset))
         self.producers.expire(now_ms, self.expiration_ms)
@@ -211,7 +151,7 @@ class Log:
             self.leader_epochs = LeaderEpochCache(decode_epochs(data or b""))
         except CheckpointError:
             # Lost or damaged: each batch knows its epoch.
-            for segment in self._segments:
+            for segment in self._segments.items:
                 for _, header in segment.headers():
                     self.leader_epochs.assign(header.partition_leader_epoch, header.base_offset)
 
@@ -220,7 +160,7 @@ class Log:
 
         Where both walks meet they are one.
         """
-        state, snapshot_offset = load_snapshot(self.files, self.folder, self._snapshots, MAX_INT64)
+        state, snapshot_offset = self._snapshots.load()
         walked_from: int | None = None
 
         def visit(segment: Segment, position: int, header: BatchHeader) -> None:
@@ -233,14 +173,14 @@ class Log:
             if header.base_offset >= snapshot_offset:
                 replay(state, segment, position, header)
 
-        first = max(0, bisect_right(self._bases, trusted_offset) - 1)
+        first = self._segments.number_of(trusted_offset)
         for number in range(first, len(self._segments)):
-            segment = self._segments[number]
+            segment = self._segments.items[number]
             self.log_end_offset, cut = recover_segment(
                 self.files, segment, trusted_offset if number == first else 0, self.config, verify=verify, visit=visit
             )
             if cut:
-                self._remove_segments(number + 1, len(self._segments))
+                self._segments.remove(number + 1, len(self._segments))
                 break
             if number + 1 < len(self._segments):
                 segment.finish()
@@ -253,33 +193,24 @@ class Log:
 
     def _replay(self, state: ProducerState, start_offset: int, end_offset: int) -> None:
         """Tells `state` of the batches in [start, end)."""
-        first = max(0, bisect_right(self._bases, start_offset) - 1)
-        for segment in self._segments[first:]:
-            if segment.base_offset >= end_offset:
-                return
-            found = segment.find(start_offset)
-            if found is None:
-                continue
-            for position, header in segment.headers(found[0]):
-                if header.base_offset >= end_offset:
-                    return
-                replay(state, segment, position, header)
+        for segment, position, header in self._segments.walk(start_offset, end_offset):
+            replay(state, segment, position, header)
 
     def _reload_producers(self) -> None:
-        state, snapshot_offset = load_snapshot(self.files, self.folder, self._snapshots, self.log_end_offset)
+        state, snapshot_offset = self._snapshots.load(self.log_end_offset)
         self._replay(state, snapshot_offset, self.log_end_offset)
         self.producers = state
 
     def _begin_at(self, offset: int, now_ms: int) -> None:
         """Throws away all there is and begins an empty log at `offset`."""
-        self._remove_segments(0, len(self._segments))
-        for snapshot in list(self._snapshots):
-            self._remove_snapshot(snapshot)
+        self._segments.remove(0, len(self._segments))
+        self._snapshots.load(up_to=-1)
         self.leader_epochs.clear()
         self._save_epochs()
         self.producers = ProducerState()
         self.log_start_offset = self.log_end_offset = self.recovery_point = self._high_watermark = offset
-        self._add_segment(offset, now_ms)
+        self._segments.add(offset, now_ms)
+        self._activate(now_ms)
 
     # --- offsets --------------------------------------------------------------------------------------------------
 
@@ -301,14 +232,14 @@ class Log:
     @property
     def size_bytes(self) -> int:
         """Bytes of all batches (as DescribeLogDirs reports)."""
-        for segment in self._segments:
+        for segment in self._segments.items:
             segment.load()
-        return sum(segment.size for segment in self._segments)
+        return sum(segment.size for segment in self._segments.items)
 
     @property
     def segment_offsets(self) -> list[int]:
         """Base offsets of the segments, ascending; the last one is the active segment's."""
-        return list(self._bases)
+        return list(self._segments.bases)
 
     def configure(self, config: LogConfig) -> None:
         """New configs hold from the next append on."""
@@ -418,13 +349,7 @@ class Log:
         segment.note_batch(position, size, last_offset, timestamp_ms, self.config.index_interval_bytes)
         if not position or segment.offset_index.size_bytes >= self._index_limit:
             self._set_roll_limits()
-        last_offsets = self._recent_last_offsets
-        last_offsets.append(last_offset)
-        self._recent_positions.append(position)
-        if len(last_offsets) > 2 * RECENT_BATCHES:
-            self._recent_from = last_offsets[RECENT_BATCHES - 1] + 1
-            del last_offsets[:RECENT_BATCHES]
-            del self._recent_positions[:RECENT_BATCHES]
+        self._recent.append(last_offset, position)
         self.log_end_offset = last_offset + 1
         return position
 
@@ -440,28 +365,16 @@ class Log:
     def _roll(self, now_ms: int) -> Segment:
         """Ends the active segment. May be tried again after an OSError."""
         self._active.finish()
-        self._take_snapshot()
-        return self._add_segment(self.log_end_offset, now_ms)
-
-    def _add_segment(self, base_offset: int, now_ms: int) -> Segment:
-        segment = Segment(self._cache, self.folder, base_offset)
-        try:
-            segment.create(now_ms)
-        except OSError:
-            segment.discard()
-            raise
-        self._segments.append(segment)
-        self._bases.append(base_offset)
+        self._snapshots.take(self.log_end_offset, self.producers)
+        segment = self._segments.add(self.log_end_offset, now_ms)
         self._activate(now_ms)
         return segment
 
     def _activate(self, now_ms: int) -> None:
         """The last segment is the active one now, and nothing is known of its batches' positions."""
-        self._active = self._segments[-1]
+        self._active = self._segments.items[-1]
         self._active.created_ms = self._active.created_ms or now_ms
-        self._recent_from = self.log_end_offset
-        self._recent_last_offsets: list[int] = []
-        self._recent_positions: list[int] = []
+        self._recent = RecentBatches(self.log_end_offset)
         self._set_roll_limits()
 
     def _set_roll_limits(self) -> None:
@@ -477,26 +390,6 @@ class Log:
             self._roll_timestamp_ms = first_timestamp + config.segment_ms
         else:
             self._roll_wall_ms = segment.created_ms + config.segment_ms
-
-    def _remove_segments(self, first: int, end: int) -> None:
-        """Removes segments by number; from the newest on when the log loses its end, so that no hole can be left."""
-        removed = self._segments[first:end]
-        at_end = end == len(self._segments)
-        del self._segments[first:end], self._bases[first:end]
-        for segment in reversed(removed) if at_end else removed:
-            segment.delete()
-
-    def _take_snapshot(self) -> None:
-        offset = self.log_end_offset
-        if self._snapshots and self._snapshots[-1] == offset:
-            return
-        path = os.path.join(self.folder, file_name(offset, SNAPSHOT_SUFFIX))
-        replace_file(self.files, path, self.producers.encode_snapshot(), sync=False)
-        self._snapshots.append(offset)
-
-    def _remove_snapshot(self, offset: int) -> None:
-        self._snapshots.remove(offset)
-        remove_if_there(self.files, os.path.join(self.folder, file_name(offset, SNAPSHOT_SUFFIX)))
 
     # --- reading --------------------------------------------------------------------------------------------------
 
@@ -516,24 +409,26 @@ class Log:
             )
         if offset >= max_offset or offset == log_end_offset:
             return self._nothing
-        if offset < self._recent_from:
+        recent = self._recent
+        if offset < recent.start:
             return self._read_older(offset, max_bytes, max_offset, min_one)
-        last_offsets, positions = self._recent_last_offsets, self._recent_positions
-        number = bisect_left(last_offsets, offset)
+        positions = recent.positions
+        number = recent.number_of(offset)
         position = positions[number]
         segment = self._active
         first_end = positions[number + 1] if number + 1 < len(positions) else segment.size
-        end = segment.size if max_offset >= log_end_offset else positions[bisect_left(last_offsets, max_offset)]
+        end = segment.size if max_offset >= log_end_offset else positions[recent.number_of(max_offset)]
         return self._range(segment, position, first_end - position, end, max_bytes, min_one)
 
     @_storage_errors
     def _read_older(self, offset: int, max_bytes: int, max_offset: int, min_one: bool) -> FileRange:
-        for number in range(bisect_right(self._bases, offset) - 1, len(self._segments)):
-            segment = self._segments[number]
+        bases = self._segments.bases
+        for number in range(self._segments.number_of(offset), len(bases)):
+            segment = self._segments.items[number]
             found = segment.find(offset)
             if found is None:
                 continue  # compaction left a gap at the segment's end
-            next_base = self._bases[number + 1] if number + 1 < len(self._bases) else self.log_end_offset
+            next_base = bases[number + 1] if number + 1 < len(bases) else self.log_end_offset
             last = segment.find(max_offset) if max_offset < next_base else None
             end = segment.size if last is None else last[0]
             return self._range(segment, found[0], found[1].size_bytes, end, max_bytes, min_one)
@@ -558,12 +453,12 @@ class Log:
     @_storage_errors
     def offset_for_timestamp(self, timestamp_ms: int) -> TimestampOffset:
         """The first record at or after `timestamp_ms`; NOT_FOUND if there is none. Looks up to the log's end."""
-        return first_at_or_after(self._segments, timestamp_ms, self.log_start_offset)
+        return first_at_or_after(self._segments.items, timestamp_ms, self.log_start_offset)
 
     @_storage_errors
     def max_timestamp_offset(self) -> TimestampOffset:
         """The first record with the largest timestamp; NOT_FOUND if there is none."""
-        return with_max_timestamp(self._segments, self.log_start_offset)
+        return with_max_timestamp(self._segments.items, self.log_start_offset)
 
     def earliest(self) -> TimestampOffset:
         """The log's start with its record's epoch, or the current epoch if the log is empty; timestamp -1."""
@@ -615,12 +510,11 @@ class Log:
             # First, or a crash would take a torn tail written after it for a known good one.
             self.recovery_point = offset
             self._checkpoint()
-        if offset < self.log_start_offset or offset < self._bases[0]:
+        if offset < self.log_start_offset or offset < self._segments.bases[0]:
             self._begin_at(offset, now_ms)
         else:
-            number = bisect_right(self._bases, offset) - 1
-            self._remove_segments(number + 1, len(self._segments))
-            segment = self._segments[-1]
+            self._segments.remove(self._segments.number_of(offset) + 1, len(self._segments))
+            segment = self._segments.items[-1]
             found = segment.find(offset)
             position, end_offset = (found[0], min(offset, found[1].base_offset)) if found else (segment.size, offset)
             segment.truncate(position, end_offset)
@@ -649,7 +543,7 @@ class Log:
         if offset > self.log_start_offset:
             self.log_start_offset = offset
             self._checkpoint()
-            self._drop_oldest(bisect_right(self._bases, offset) - 1)
+            self._drop_oldest(self._segments.number_of(offset))
         return self.log_start_offset
 
     @_storage_errors
@@ -659,7 +553,7 @@ class Log:
         Compaction is not done here: a compacted log only loses what lies before its start.
         """
         count = segments_to_delete(
-            self._segments,
+            self._segments.items,
             self.config,
             now_ms=now_ms,
             log_start_offset=self.log_start_offset,
@@ -670,14 +564,13 @@ class Log:
         if count == len(self._segments):
             self._roll(now_ms)
         if count:
-            self.log_start_offset = max(self.log_start_offset, self._bases[count])
+            self.log_start_offset = max(self.log_start_offset, self._segments.bases[count])
             self._drop_oldest(count)
         return count
 
     def _drop_oldest(self, count: int) -> None:
-        self._remove_segments(0, count)
-        for offset in [offset for offset in self._snapshots if offset < self._bases[0]]:
-            self._remove_snapshot(offset)
+        self._segments.remove(0, count)
+        self._snapshots.remove_below(self._segments.bases[0])
         self.leader_epochs.truncate_start(self.log_start_offset)
         self._save_epochs()
 
@@ -701,7 +594,7 @@ class Log:
         if self.recovery_point >= self.log_end_offset:
             return None
         self._save_epochs(sync=True)
-        segments = self._segments[max(0, bisect_right(self._bases, self.recovery_point) - 1) :]
+        segments = self._segments.items[self._segments.number_of(self.recovery_point) :]
         for segment in segments:
             segment.load()
             segment.flush_indexes()
@@ -723,7 +616,7 @@ class Log:
     def close(self, *, sync: bool = True) -> None:
         """Writes what is only in memory (indexes, producers) and closes the files. `sync` as in `flush`."""
         self._active.finish()
-        self._take_snapshot()
+        self._snapshots.take(self.log_end_offset, self.producers)
         if sync:
             self.flush()
         self.closed_well = True
@@ -732,5 +625,5 @@ class Log:
     def discard(self) -> None:
         """Closes the files and writes nothing, as a crash would. The log is of no use afterwards."""
         self.failed = f"{self.folder} is closed"
-        for segment in self._segments:
+        for segment in self._segments.items:
             segment.discard()

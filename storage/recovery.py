@@ -12,8 +12,8 @@ from typing import Final
 from ..wire.errors import ErrorCode, KafkaError
 from ..wire.records import MAGIC, BatchHeader, batch_checksum, batch_records, decode_end_txn_marker
 from .config import LogConfig
-from .files import Files, read_file, remove_if_there
-from .producers import ProducerState, SnapshotError
+from .files import Files, remove_if_there
+from .producers import ProducerState
 from .segment import (
     INDEX_SUFFIX,
     LOG_SUFFIX,
@@ -113,20 +113,3 @@ def replay(state: ProducerState, segment: Segment, position: int, header: BatchH
             header.max_timestamp_ms,
             header.is_transactional,
         )
-
-
-def load_snapshot(files: Files, folder: str, offsets: list[int], up_to: int) -> tuple[ProducerState, int]:
-    """The newest readable snapshot at or below `up_to` and its offset; an empty state and -1 if there is none.
-
-    `offsets` ascend; damaged snapshots are removed, from disk and from `offsets`, and so are those above `up_to`.
-    """
-    while offsets:
-        path = os.path.join(folder, file_name(offsets[-1], SNAPSHOT_SUFFIX))
-        if offsets[-1] <= up_to:
-            try:
-                return ProducerState.decode_snapshot(read_file(files, path) or b""), offsets[-1]
-            except SnapshotError:
-                pass
-        remove_if_there(files, path)
-        offsets.pop()
-    return ProducerState(), -1

@@ -13,7 +13,8 @@ import pytest
 from klamm.storage.checks import Origin
 from klamm.storage.files import Files
 from klamm.storage.interface import NOT_FOUND, TimestampOffset
-from klamm.storage.log import RECENT_BATCHES, Log
+from klamm.storage.log import Log
+from klamm.storage.recent import RECENT_BATCHES
 from klamm.wire.compression import Codec
 from klamm.wire.errors import ErrorCode, KafkaError
 from klamm.wire.records import RecordError, encode_end_txn_marker, iter_batches, iter_records
@@ -126,7 +127,7 @@ def test_positions_in_memory_are_bounded_and_agree_with_the_index(open_log: Open
     one = batch(b"x")
     for _ in range(2 * RECENT_BATCHES + 10):
         append(log, one)
-    assert len(log._recent_positions) <= 2 * RECENT_BATCHES
+    assert len(log._recent.positions) <= 2 * RECENT_BATCHES
     for offset in (0, RECENT_BATCHES - 1, RECENT_BATCHES, RECENT_BATCHES + 1, 2 * RECENT_BATCHES + 9):
         found = log.read(offset, 1, max_offset=log.log_end_offset)
         assert (found.position, found.length) == (offset * len(one), len(one))

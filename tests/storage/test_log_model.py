@@ -201,8 +201,8 @@ class LogMachine(RuleBasedStateMachine):
         base = self.log.segment_offsets[-1]
         flushed = 0
         if self.log.recovery_point > base:
-            found = self.log._segments[-1].find(self.log.recovery_point)
-            flushed = self.log._segments[-1].size if found is None else found[0]
+            found = self.log._segments.items[-1].find(self.log.recovery_point)
+            flushed = self.log._segments.items[-1].size if found is None else found[0]
         self.log.discard()
         path = self.folder / "t-0" / f"{base:020d}.log"
         size = path.stat().st_size

@@ -1,0 +1,62 @@
+"""A log's segments in their order."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+
+from ..wire.records import BatchHeader
+from .handles import HandleCache
+from .segment import Segment
+
+
+class SegmentList:
+    """Segments by ascending base offset; the last one is the active one. Raises OSError from the files."""
+
+    __slots__ = ("_cache", "_folder", "bases", "items")
+
+    def __init__(self, cache: HandleCache, folder: str, bases: list[int]) -> None:
+        self._cache = cache
+        self._folder = folder
+        self.bases = bases
+        self.items = [Segment(cache, folder, base) for base in bases]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def add(self, base_offset: int, now_ms: int) -> Segment:
+        """A new, empty segment at the end, on disk too."""
+        segment = Segment(self._cache, self._folder, base_offset)
+        try:
+            segment.create(now_ms)
+        except OSError:
+            segment.discard()
+            raise
+        self.items.append(segment)
+        self.bases.append(base_offset)
+        return segment
+
+    def remove(self, first: int, end: int) -> None:
+        """Removes those of number `first` to `end`; from the newest on if the log loses its end, so no hole is left."""
+        removed = self.items[first:end]
+        at_end = end == len(self.items)
+        del self.items[first:end], self.bases[first:end]
+        for segment in reversed(removed) if at_end else removed:
+            segment.delete()
+
+    def number_of(self, offset: int) -> int:
+        """The number of the segment that holds `offset`; the first one for an offset before all."""
+        return max(0, bisect_right(self.bases, offset) - 1)
+
+    def walk(self, start_offset: int, end_offset: int) -> Iterator[tuple[Segment, int, BatchHeader]]:
+        """(segment, position, header) of the batches that end at `start_offset` or later and begin before the end."""
+        for segment in self.items[self.number_of(start_offset) :]:
+            if segment.base_offset >= end_offset:
+                return
+            found = segment.find(start_offset)
+            if found is None:
+                continue
+            for position, header in segment.headers(found[0]):
+                if header.base_offset >= end_offset:
+                    return
+                yield segment, position, header
