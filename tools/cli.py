@@ -33,6 +33,7 @@ class Command(NamedTuple):
 
 COMMANDS: Final[dict[str, Command]] = {
     "serve": Command("serve", "run a broker that any Kafka client can talk to"),
+    "wire": Command("wire_command", "look up, decode and encode Kafka's protocol by hand"),
 }
 
 
