@@ -6,7 +6,11 @@ Source: org.apache.kafka.storage.internals.epoch.LeaderEpochFileCache. Rows asce
 from __future__ import annotations
 
 import bisect
+import os
 from typing import Final
+
+from .checkpoints import LEADER_EPOCHS, CheckpointError, decode_epochs, encode_checkpoint
+from .files import Files, read_file, replace_file
 
 UNDEFINED_EPOCH: Final = -1
 UNDEFINED_OFFSET: Final = -1
@@ -78,3 +82,19 @@ class LeaderEpochCache:
         self._starts = starts
         self.latest = epochs[-1] if epochs else UNDEFINED_EPOCH
         self.is_dirty = True
+
+
+def load_leader_epochs(files: Files, folder: str) -> LeaderEpochCache | None:
+    """What the partition's leader-epoch-checkpoint says; None if it is lost or damaged. Raises OSError."""
+    data = read_file(files, os.path.join(folder, LEADER_EPOCHS))
+    try:
+        return LeaderEpochCache(decode_epochs(data or b""))
+    except CheckpointError:
+        return None
+
+
+def save_leader_epochs(epochs: LeaderEpochCache, files: Files, folder: str, *, sync: bool = False) -> None:
+    """Writes the checkpoint if it is out of date, or must be on the device. Raises OSError."""
+    if epochs.is_dirty or sync:
+        replace_file(files, os.path.join(folder, LEADER_EPOCHS), encode_checkpoint(epochs.rows), sync=sync)
+        epochs.is_dirty = False

@@ -9,7 +9,6 @@ file.delete.delay.ms (a removed segment's file is unlinked at once; readers with
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Callable
 from functools import wraps
@@ -26,19 +25,18 @@ from ..wire.records import (
     iter_batches,
     verify_batch,
 )
-from .checkpoints import LEADER_EPOCHS, CheckpointError, decode_epochs, encode_checkpoint
 from .checks import Batch, Origin, accept
 from .config import MAX_INT64, LogConfig
 from .file_range import FileRange
-from .files import read_file, replace_file, storage_error, write_all
+from .files import storage_error, write_all
 from .flush import FlushJob
 from .handles import HandleCache
 from .interface import AppendInfo, EpochEndOffset, TimestampOffset
-from .leader_epochs import LeaderEpochCache
+from .leader_epochs import LeaderEpochCache, save_leader_epochs
 from .lookups import first_at_or_after, with_max_timestamp
 from .producers import DEFAULT_EXPIRATION_MS, ProducerState
 from .recent import RecentBatches
-from .recovery import FolderListing, recover_segment, replay
+from .recovery import producers_at, recover_log, replay
 from .retention import segments_to_delete
 from .segment import Segment
 from .segments import SegmentList
@@ -123,83 +121,24 @@ class Log:
 
     def _open(self, now_ms: int, clean: bool) -> None:
         self.files.make_folder(self.folder)
-        listing = FolderListing(self.files, self.folder)
-        self._snapshots = Snapshots(self.files, self.folder, listing.snapshots)
-        self._segments = SegmentList(self._cache, self.folder, listing.segments)
-        if not len(self._segments):
+        trusted_offset = MAX_INT64 if clean else self.recovery_point
+        found = recover_log(self._cache, self.folder, self.config, trusted_offset, verify=not clean)
+        self._segments, self._snapshots = found.segments, found.snapshots
+        self.leader_epochs, self.producers = found.leader_epochs, found.producers
+        if not found.segments.items or self.log_start_offset > found.log_end_offset:
+            # There is no log yet, or all that is left of it lies before the start that DeleteRecords gave it.
             self._begin_at(self.log_start_offset, now_ms)
             return
+        self.log_end_offset = found.log_end_offset
         self.log_start_offset = max(self.log_start_offset, self._segments.bases[0])
-        self._load_epochs()
-        self._recover(MAX_INT64 if clean else self.recovery_point, verify=not clean)
-        if self.log_start_offset > self.log_end_offset:
-            # Everything below the recorded start was deleted, so what is left of the log was too.
-            self._begin_at(self.log_start_offset, now_ms)
-            return
+        self.recovery_point = min(self.recovery_point, self.log_end_offset)
+        self._high_watermark = max(self.log_start_offset, min(self._high_watermark, self.log_end_offset))
         self.leader_epochs.truncate_end(self.log_end_offset)
         self.leader_epochs.truncate_start(self.log_start_offset)
         self._save_epochs()
         self._snapshots.remove_strays(set(self._segments.bases))
-        self.recovery_point = min(self.recovery_point, self.log_end_offset)
-        self._high_watermark = max(self.log_start_offset, min(self._high_watermark, self.log_end_offset))
         self.producers.expire(now_ms, self.expiration_ms)
         self._activate(now_ms)
-
-    def _load_epochs(self) -> None:
-        data = read_file(self.files, os.path.join(self.folder, LEADER_EPOCHS))
-        try:
-            self.leader_epochs = LeaderEpochCache(decode_epochs(data or b""))
-        except CheckpointError:
-            # Lost or damaged: each batch knows its epoch.
-            for segment in self._segments.items:
-                for _, header in segment.headers():
-                    self.leader_epochs.assign(header.partition_leader_epoch, header.base_offset)
-
-    def _recover(self, trusted_offset: int, verify: bool) -> None:
-        """Walks from the segment of `trusted_offset` to the end, and along the producers' batches since their snapshot.
-
-        Where both walks meet they are one.
-        """
-        state, snapshot_offset = self._snapshots.load()
-        walked_from: int | None = None
-
-        def visit(segment: Segment, position: int, header: BatchHeader) -> None:
-            nonlocal walked_from
-            if walked_from is None:
-                walked_from = header.base_offset
-                self._replay(state, snapshot_offset, walked_from)
-            if header.partition_leader_epoch > self.leader_epochs.latest:
-                self.leader_epochs.assign(header.partition_leader_epoch, header.base_offset)
-            if header.base_offset >= snapshot_offset:
-                replay(state, segment, position, header)
-
-        first = self._segments.number_of(trusted_offset)
-        for number in range(first, len(self._segments)):
-            segment = self._segments.items[number]
-            self.log_end_offset, cut = recover_segment(
-                self.files, segment, trusted_offset if number == first else 0, self.config, verify=verify, visit=visit
-            )
-            if cut:
-                self._segments.remove(number + 1, len(self._segments))
-                break
-            if number + 1 < len(self._segments):
-                segment.finish()
-        if snapshot_offset > self.log_end_offset:
-            self._reload_producers()
-        else:
-            if walked_from is None:
-                self._replay(state, snapshot_offset, self.log_end_offset)
-            self.producers = state
-
-    def _replay(self, state: ProducerState, start_offset: int, end_offset: int) -> None:
-        """Tells `state` of the batches in [start, end)."""
-        for segment, position, header in self._segments.walk(start_offset, end_offset):
-            replay(state, segment, position, header)
-
-    def _reload_producers(self) -> None:
-        state, snapshot_offset = self._snapshots.load(self.log_end_offset)
-        self._replay(state, snapshot_offset, self.log_end_offset)
-        self.producers = state
 
     def _begin_at(self, offset: int, now_ms: int) -> None:
         """Throws away all there is and begins an empty log at `offset`."""
@@ -489,10 +428,7 @@ class Log:
             raise
 
     def _save_epochs(self, *, sync: bool = False) -> None:
-        if self.leader_epochs.is_dirty or sync:
-            path = os.path.join(self.folder, LEADER_EPOCHS)
-            replace_file(self.files, path, encode_checkpoint(self.leader_epochs.rows), sync=sync)
-            self.leader_epochs.is_dirty = False
+        save_leader_epochs(self.leader_epochs, self.files, self.folder, sync=sync)
 
     # --- removing -------------------------------------------------------------------------------------------------
 
@@ -524,7 +460,7 @@ class Log:
             self._high_watermark = min(self._high_watermark, end_offset)
             self.leader_epochs.truncate_end(end_offset)
             self._save_epochs()
-            self._reload_producers()
+            self.producers = producers_at(self._segments, self._snapshots, end_offset)
             self._activate(now_ms)
         self.failed = None
 

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from ..wire.errors import ErrorCode, KafkaError
 from ..wire.records import MAGIC, BatchHeader, batch_checksum, batch_records, decode_end_txn_marker
 from .config import LogConfig
 from .files import Files, remove_if_there
+from .handles import HandleCache
+from .leader_epochs import LeaderEpochCache, load_leader_epochs
 from .producers import ProducerState
 from .segment import (
     INDEX_SUFFIX,
@@ -23,6 +26,8 @@ from .segment import (
     Segment,
     file_name,
 )
+from .segments import SegmentList
+from .snapshots import Snapshots
 
 #: Left behind by a crash in the middle of a replacement or a delayed removal.
 _LEFTOVER_SUFFIXES: Final = (".tmp", ".deleted", ".cleaned")
@@ -54,14 +59,86 @@ class FolderListing:
                     remove_if_there(files, os.path.join(folder, file_name(base_offset, suffix)))
 
 
+@dataclass(slots=True)
+class Recovered:
+    """A log as it was found. `segments` may be empty: then there is no log yet, and the rest says nothing."""
+
+    segments: SegmentList
+    snapshots: Snapshots
+    leader_epochs: LeaderEpochCache
+    producers: ProducerState
+    log_end_offset: int
+
+
+def recover_log(cache: HandleCache, folder: str, config: LogConfig, trusted_offset: int, *, verify: bool) -> Recovered:
+    """Walks from the segment of `trusted_offset` to the end, and along the producers' batches since their snapshot.
+
+    Where both walks meet they are one. Batches before `trusted_offset` were on the device when the recovery point was
+    written; a few of them may be walked again. `verify` compares each batch's checksum; the log ends before the first
+    batch that is not whole, and what lies behind it is removed. Raises OSError, KafkaError(KAFKA_STORAGE_ERROR) for
+    message sets of magic 0 and 1.
+    """
+    files = cache.files
+    listing = FolderListing(files, folder)
+    segments = SegmentList(cache, folder, listing.segments)
+    snapshots = Snapshots(files, folder, listing.snapshots)
+    leader_epochs = load_leader_epochs(files, folder)
+    if leader_epochs is None:  # lost or damaged: each batch knows its epoch
+        leader_epochs = LeaderEpochCache()
+        for segment in segments.items:
+            for _, header in segment.headers():
+                leader_epochs.assign(header.partition_leader_epoch, header.base_offset)
+    state, snapshot_offset = snapshots.load()
+    walked_from: int | None = None
+
+    def visit(segment: Segment, position: int, header: BatchHeader) -> None:
+        nonlocal walked_from
+        if walked_from is None:
+            walked_from = header.base_offset
+            replay_range(state, segments, snapshot_offset, walked_from)
+        if header.partition_leader_epoch > leader_epochs.latest:
+            leader_epochs.assign(header.partition_leader_epoch, header.base_offset)
+        if header.base_offset >= snapshot_offset:
+            replay(state, segment, position, header)
+
+    log_end_offset = 0
+    first = segments.number_of(trusted_offset)
+    for number in range(first, len(segments)):
+        segment = segments.items[number]
+        log_end_offset, cut = recover_segment(
+            files, segment, trusted_offset if number == first else 0, config, verify=verify, visit=visit
+        )
+        if cut:
+            segments.remove(number + 1, len(segments))
+            break
+        if number + 1 < len(segments):
+            segment.finish()
+    if snapshot_offset > log_end_offset:
+        state = producers_at(segments, snapshots, log_end_offset)
+    elif walked_from is None:
+        replay_range(state, segments, snapshot_offset, log_end_offset)
+    return Recovered(segments, snapshots, leader_epochs, state, log_end_offset)
+
+
+def producers_at(segments: SegmentList, snapshots: Snapshots, log_end_offset: int) -> ProducerState:
+    """The producers of a log that ends there: the newest snapshot that fits, and the batches since. Raises OSError."""
+    state, snapshot_offset = snapshots.load(log_end_offset)
+    replay_range(state, segments, snapshot_offset, log_end_offset)
+    return state
+
+
+def replay_range(state: ProducerState, segments: SegmentList, start_offset: int, end_offset: int) -> None:
+    """Tells `state` of the batches in [start, end)."""
+    for segment, position, header in segments.walk(start_offset, end_offset):
+        replay(state, segment, position, header)
+
+
 def recover_segment(
     files: Files, segment: Segment, trusted_offset: int, config: LogConfig, *, verify: bool, visit: Visit
 ) -> tuple[int, bool]:
     """Walks the batches from `trusted_offset` on, indexes them again, and cuts the file after the last whole one.
 
-    Batches before `trusted_offset` were on the device when the recovery point was written; a few of them may be
-    walked again. `verify` checks each batch's CRC. Returns the offset after the last batch, and whether something
-    was cut.
+    Returns the offset after the last batch, and whether something was cut.
     """
     segment.load_as_is()
     if segment.size > 16 and segment.read(16, 1)[0] in (0, 1):
