@@ -18,6 +18,7 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Final
 
@@ -67,6 +68,9 @@ def _closing(callback: Callable[..., None]) -> Callable[..., None]:
         try:
             callback(self, *arguments)
         except CloseConnection as reason:
+            # Requests before the bad one have their answers, as far as the socket takes them now.
+            with suppress(CloseConnection, OSError):
+                self._send()
             self.close(str(reason))
         except ConnectionError:
             self.close()
@@ -241,8 +245,6 @@ class Connection:
             name = frame[10:position]
             if name != self.client_id_bytes:
                 self._set_client_id(bytes(name))
-        elif size != -1:
-            raise CloseConnection(f"a client id of {size} bytes")
         now_ms = self.last_active_ms = self.broker.now_ms()
         client_id = self.client_id if size >= 0 else None
         context = RequestContext(self.broker, self, version, client_id, self.client_host, self.listener.name, now_ms)
@@ -270,10 +272,8 @@ class Connection:
             self._answer(row, correlation_id, version, response)
 
     def _set_client_id(self, name: bytes) -> None:
-        try:
-            self.client_id = name.decode()
-        except UnicodeDecodeError:
-            raise CloseConnection("a client id that is not UTF-8") from None
+        # What is not UTF-8 is replaced, as Java's decoder does it.
+        self.client_id = name.decode(errors="replace")
         self.client_id_bytes = name
 
     def _skip_tags(self, frame: bytes | bytearray, position: int) -> int:

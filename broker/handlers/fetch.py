@@ -5,8 +5,10 @@ it a batch may be cut by the byte limit. A request that finds fewer than `min_by
 partitions wakes it, or `max_wait_ms` passes. An error of a log ends the wait at once; a topic, partition or id that is
 unknown does not, unless all are. Source: kafka.server.KafkaApis.handleFetchRequest, DelayedFetch, ReplicaManager.
 
-Left out: replicas as fetchers come with replication (a replica id is taken for a consumer's); aborted transactions and
-the last stable offset below the high watermark come with transactions. Kafka neither down-converts nor refuses zstd.
+Kafka 4 neither down-converts nor refuses zstd to old versions.
+
+Left out: replicas as fetchers come with replication (until then none is known: NOT_LEADER_OR_FOLLOWER); aborted
+transactions and the last stable offset below the high watermark come with transactions.
 """
 
 from __future__ import annotations
@@ -52,12 +54,24 @@ def handle(request: FetchRequest, context: RequestContext) -> FetchResponse | Pe
 class Reading:
     """One fetch: its partitions read, its answer, and its wait if there is too little to answer."""
 
-    __slots__ = ("answers", "context", "fetch", "missing_bytes", "partitions", "pending", "request", "timer")
+    __slots__ = (
+        "answers",
+        "context",
+        "fetch",
+        "missing_bytes",
+        "partitions",
+        "pending",
+        "replica_id",
+        "request",
+        "timer",
+    )
 
     def __init__(self, request: FetchRequest, fetch: Fetch, context: RequestContext) -> None:
         self.request = request
         self.fetch = fetch
         self.context = context
+        # From v15 on the replica is named in a struct of its own (KIP-903).
+        self.replica_id = request.replica_id if context.api_version < 15 else request.replica_state.replica_id
         self.answers: list[tuple[FetchPartition, PartitionData]] = []
         self.partitions: list[Partition] = []
         self.missing_bytes = 0
@@ -81,6 +95,7 @@ class Reading:
             except KafkaError as error:
                 answer = _failure(asked.index, error.code)
                 if error.code in _PATIENT:
+                    answer.aborted_transactions = []
                     patient += 1
                 else:
                     failed = True
@@ -111,9 +126,12 @@ class Reading:
         return partition
 
     def _read_partition(self, partition: Partition, asked: FetchPartition, left: int, first: bool) -> PartitionData:
-        error = partition.check_leader_epoch(asked.current_leader_epoch)
+        # Any negative epoch is none here, where ListOffsets takes only -1 for none.
+        error = partition.check_leader_epoch(max(asked.current_leader_epoch, -1))
         if error:
             raise KafkaError(error)
+        if self.replica_id >= 0:
+            raise KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
         log = partition.log
         answer = PartitionData(
             partition_index=asked.index,
@@ -126,6 +144,8 @@ class Reading:
         )
         if asked.last_fetched_epoch >= 0:
             known = log.end_offset_for_epoch(asked.last_fetched_epoch)
+            if known.end_offset < 0:
+                raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE)
             if known.leader_epoch < asked.last_fetched_epoch or known.end_offset < asked.fetch_offset:
                 answer.diverging_epoch = EpochEndOffset(epoch=known.leader_epoch, end_offset=known.end_offset)
                 return answer
@@ -218,5 +238,5 @@ def _records(found: ReadResult) -> bytes | FileSlice:
 
 def _failure(index: int, code: ErrorCode) -> PartitionData:
     return PartitionData(
-        partition_index=index, error_code=code, high_watermark=-1, aborted_transactions=[], records=b""
+        partition_index=index, error_code=code, high_watermark=-1, aborted_transactions=None, records=b""
     )

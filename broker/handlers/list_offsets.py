@@ -43,6 +43,7 @@ _SINCE: Final = {
     EARLIEST_PENDING_UPLOAD: 11,
 }
 _READ_COMMITTED: Final = 1
+_LEADER_EPOCH_FROM: Final = 4
 
 
 class Found(NamedTuple):
@@ -58,7 +59,8 @@ def handle(request: ListOffsetsRequest, context: RequestContext) -> ListOffsetsR
     topics = []
     for topic in request.topics:
         answers = []
-        for asked in topic.partitions:
+        # A partition that is named twice is answered once.
+        for asked in {asked.partition_index: asked for asked in topic.partitions}.values():
             try:
                 if named[topic.name, asked.partition_index] > 1:
                     raise KafkaError(ErrorCode.INVALID_REQUEST)
@@ -71,7 +73,7 @@ def handle(request: ListOffsetsRequest, context: RequestContext) -> ListOffsetsR
                     error_code=error,
                     offset=found.offset,
                     timestamp=found.timestamp_ms,
-                    leader_epoch=found.leader_epoch,
+                    leader_epoch=found.leader_epoch if context.api_version >= _LEADER_EPOCH_FROM else -1,
                 )
             )
         topics.append(ListOffsetsTopicResponse(name=topic.name, partitions=answers))

@@ -14,7 +14,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from ...storage.checks import RecordsRejected
+from ...storage.checks import NotOneBatchError, RecordsRejected
 from ...storage.pending import Pending
 from ...wire.errors import ErrorCode, KafkaError
 from ...wire.messages.produce import (
@@ -32,6 +32,7 @@ from ..partition import Partition
 
 #: __admin_client may write to internal topics (Kafka's AdminUtils.ADMIN_CLIENT_ID).
 ADMIN_CLIENT_ID: Final = "__admin_client"
+_RECORDS_REFUSED: Final = frozenset({ErrorCode.INVALID_RECORD, ErrorCode.INVALID_TIMESTAMP})
 _ZSTD: Final = 4
 _ZSTD_FROM: Final = 7
 #: The low byte of a batch's attributes.
@@ -48,24 +49,31 @@ def handle(request: ProduceRequest, context: RequestContext) -> ProduceResponse 
     waiting: list[tuple[Partition, int, PartitionProduceResponse]] = []
     failed = False
     for topic in request.topic_data:
+        if not topic.partition_data:
+            continue  # not answered either
         answers = []
         name, missing = topic.name, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
         if by_id:
             image = broker.catalogue.topic_by_id(topic.topic_id)
             name, missing = ("", ErrorCode.UNKNOWN_TOPIC_ID) if image is None else (image.name, missing)
-        for data in topic.partition_data:
+        asked = topic.partition_data
+        if len(asked) > 1:
+            # A partition that is named twice counts once, with what was said last.
+            asked = list({data.index: data for data in asked}.values())
+        for data in asked:
+            partition = None
             try:
-                if acks not in (1, -1, 0):
-                    raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
                 partition = find(name, data.index)
                 if partition is None:
                     raise KafkaError(missing)
+                if acks not in (1, -1, 0):
+                    raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
                 answer = _append(partition, data, request.transactional_id, context)
                 if acks == -1 and partition.log.high_watermark < partition.log.log_end_offset:
                     waiting.append((partition, partition.log.log_end_offset, answer))
             except KafkaError as error:
                 failed = True
-                answer = _failure(data.index, error)
+                answer = _failure(data.index, error, partition)
             answers.append(answer)
         topics.append(TopicProduceResponse(name=name, topic_id=topic.topic_id, partition_responses=answers))
     if acks == 0:
@@ -81,7 +89,7 @@ def _append(
 ) -> PartitionProduceResponse:
     records = data.records
     if records is None:
-        raise KafkaError(ErrorCode.INVALID_RECORD, "Produce requests must have records")
+        raise NotOneBatchError(ErrorCode.INVALID_RECORD, "Produce requests must have records")
     if len(records) >= BATCH_OVERHEAD:
         attributes = records[_ATTRIBUTES_LOW]
         if attributes & TRANSACTIONAL_FLAG:
@@ -112,12 +120,15 @@ def _refuse_transactional(transactional_id: str | None, version: int) -> None:
     raise KafkaError(ErrorCode.TRANSACTION_ABORTABLE if version >= 11 else ErrorCode.INVALID_TXN_STATE)
 
 
-def _failure(index: int, error: KafkaError) -> PartitionProduceResponse:
+def _failure(index: int, error: KafkaError, partition: Partition | None) -> PartitionProduceResponse:
     record_errors = error.record_errors if isinstance(error, RecordsRejected) else ()
+    # Kafka tells the log's start where records were looked at and refused, and for no other error.
+    refused = error.code in _RECORDS_REFUSED and not isinstance(error, NotOneBatchError)
     return PartitionProduceResponse(
         index=index,
         error_code=error.code,
         base_offset=-1,
+        log_start_offset=partition.log.log_start_offset if refused and partition is not None else -1,
         record_errors=[
             BatchIndexAndErrorMessage(batch_index=batch_index, batch_index_error_message=message)
             for batch_index, message in record_errors

@@ -254,7 +254,6 @@ async def test_a_file_slice_is_sent_and_given_back(
         (struct.pack(">i", 3) + b"abc", "has no request header"),
         (struct.pack(">ihhih", 10, 999, 0, 1, -1), "API key 999 version 0 is not served"),
         (struct.pack(">ihhih", 10, HEARTBEAT, 99, 1, -1), "Heartbeat version 99 is not served"),
-        (struct.pack(">ihhih", 10, HEARTBEAT, 3, 1, -2), "a client id of -2 bytes"),
         (struct.pack(">ihhih", 12, HEARTBEAT, 3, 1, -1) + b"\0\7", "HeartbeatRequest v3: group_id at byte"),
     ],
 )
