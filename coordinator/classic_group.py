@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from enum import Enum
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 
 from ..wire.errors import ErrorCode
 from ..wire.log_records.classic_group import GroupMetadataValue, MemberMetadata
@@ -88,6 +88,16 @@ class Member:
         return next(name for name, _ in self.protocols if name in candidates)
 
 
+class Replacement(NamedTuple):
+    """How a static member was before it came back with a new id, until that is written."""
+
+    member: Member
+    member_id: str
+    protocols: Protocols
+    rebalance_timeout_ms: int
+    session_timeout_ms: int
+
+
 class ClassicGroup:
     """`state_timestamp_ms`: when it came into its state; `initial_rebalance`: the rebalance in progress began in an
     empty group; `member_added`: a member has come since the last look at the initial rebalance's delay;
@@ -112,6 +122,7 @@ class ClassicGroup:
         "state_timestamp_ms",
         "static_members",
         "supported",
+        "unwritten",
         "waiting_joins",
     )
 
@@ -129,6 +140,7 @@ class ClassicGroup:
         self.pending_sync: set[str] = set()  # members of this generation that have not sent SyncGroup
         self.supported: Counter[str] = Counter()  # protocol name -> how many members speak it
         self.waiting_joins = 0  # how many members have a waiting_join
+        self.unwritten: Replacement | None = None
         self.initial_rebalance = False
         self.member_added = False
         self.initial_delay_ms = 0
@@ -283,6 +295,7 @@ class ClassicGroup:
         chosen one. Members whose JoinGroup waits belong to a generation to come and not to this record: the first
         record of a new group, without members, meets them.
         """
+        self.unwritten = None
         recorded = {member.member_id for member in value.members}
         gone = [member for member in self.members.values() if member.member_id not in recorded]
         if any(member.waiting_join is not None for member in gone):

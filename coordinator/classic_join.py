@@ -10,7 +10,7 @@ from typing import Final
 from ..wire.errors import ErrorCode
 from ..wire.messages.join_group import JoinGroupRequest
 from . import records
-from .classic_group import UNKNOWN_MEMBER_ID, ClassicGroup, Member, Protocols, State
+from .classic_group import UNKNOWN_MEMBER_ID, ClassicGroup, Member, Protocols, Replacement, State
 from .classic_rebalance import (
     answer_join,
     answer_sync,
@@ -108,8 +108,11 @@ def replace_static_stable(group: ClassicGroup, request: Request, turn: Turn) -> 
     itself for a follower and does not assign (KAFKA-7728); since v9 it is told to skip the assignment (KIP-814).
     """
     old_leader = group.leader
+    old = group.members[group.static_members[request.message.group_instance_id]]
+    group.unwritten = Replacement(old, old.member_id, old.protocols, old.rebalance_timeout_ms, old.session_timeout_ms)
     member = _replace_member(group, request, turn, waits=False)
     if group.select_protocol() != group.protocol_name:
+        group.unwritten = None
         _wait_for_join(group, member, request, turn)
         prepare_rebalance(group, turn)
         return
@@ -129,6 +132,19 @@ def replace_static_stable(group: ClassicGroup, request: Request, turn: Turn) -> 
             skip_assignment=skips and leads,
         ),
     )
+
+
+def replacement_failed(group: ClassicGroup, turn: Turn) -> None:
+    """The new id of a static member could not be written: the old one stays."""
+    replaced, group.unwritten = group.unwritten, None
+    if replaced is not None:
+        member = replaced.member
+        turn.deadlines.cancel(("session", group.group_id, member.member_id))
+        group.rename(member, replaced.member_id)
+        group.set_protocols(member, replaced.protocols)
+        member.rebalance_timeout_ms = replaced.rebalance_timeout_ms
+        member.session_timeout_ms = replaced.session_timeout_ms
+        restart_session(group, member, turn)
 
 
 # --- steps --------------------------------------------------------------------------------------------------------

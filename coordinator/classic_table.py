@@ -108,7 +108,7 @@ ROWS: Final[tuple[Row, ...]] = (
     Row(_S, Event.EXPIRED,         member.expired,                             _to(_P, _E)),
     Row(_S, Event.PENDING_EXPIRED, member.pending_expired,                     _to(_S)),
     Row(_S, Event.SYNC_TIMEOUT,    _alone(rebalance.sync_timeout),             _to(_S, _P, _E)),
-    Row(_S, Event.APPEND_FAILED,   _nothing,                                   _to(_S)),
+    Row(_S, Event.APPEND_FAILED,   _alone(join.replacement_failed),            _to(_S)),
 )
 # fmt: on
 
