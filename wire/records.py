@@ -1,4 +1,4 @@
-"""Record batches: Kafka's message format v2, and reading of the message sets v0 and v1 before it.
+"""Record batches: Kafka's message format v2. (The message sets v0 and v1 before it: message_sets.py.)
 
 A batch is opaque on the broker's hot path: its 61-byte header is parsed by `struct`, its checksum taken in C, base
 offset and partition leader epoch (outside the checksum) patched in place. Records inside are decoded only where
@@ -13,13 +13,12 @@ meaning needs it.
         21    2 attributes                   57    4 recordsCount
         23    4 lastOffsetDelta              61      records, compressed as one block
 
-Source: org.apache.kafka.common.record.DefaultRecordBatch, DefaultRecord, LegacyRecord, EndTransactionMarker.
+Source: org.apache.kafka.common.record.DefaultRecordBatch, DefaultRecord, EndTransactionMarker.
 """
 
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
@@ -59,7 +58,6 @@ CONTROL_COMMIT: Final = 1
 _CRC_CHUNK_BYTES: Final = 65_536
 
 _OFFSET_LENGTH_EPOCH: Final = struct.Struct(">qii")
-_MESSAGE_HEAD: Final = struct.Struct(">qiIbb")
 _INT32: Final = struct.Struct(">i")
 _INT64: Final = struct.Struct(">q")
 _CRC: Final = struct.Struct(">I")
@@ -361,7 +359,9 @@ def iter_records(
                 verify_batch(batch)
             yield from batch_records(batch, limit=limit)
         else:
-            yield from _message_records(batch, limit, verify_crc)
+            from .message_sets import message_records  # here, since only old files and clients have such messages
+
+            yield from message_records(batch, limit=limit, verify_crc=verify_crc)
         position += size
 
 
@@ -452,51 +452,3 @@ def _headers(data: bytes, position: int, end: int) -> tuple[tuple[tuple[str, byt
         value, position = _nullable(data, position, end)
         headers.append((name.decode(), value))  # UnicodeDecodeError is a ValueError
     return tuple(headers), position
-
-
-def _message_records(message: bytes, limit: int, verify_crc: bool) -> Iterator[Record]:
-    """The record, or those wrapped in it, of one whole v0 or v1 message with its offset and size."""
-    offset, size, crc, magic, attributes = _MESSAGE_HEAD.unpack_from(message)
-    if verify_crc and zlib.crc32(message[16:]) != crc:
-        raise RecordError(ErrorCode.CORRUPT_MESSAGE, f"Record is corrupt (stored crc = {crc})")
-    try:
-        timestamp, position = (_INT64.unpack_from(message, 18)[0], 26) if magic else (NO_TIMESTAMP, 18)
-        key, position = _int32_bytes(message, position)
-        value, position = _int32_bytes(message, position)
-    except (struct.error, ValueError) as error:
-        raise RecordError(ErrorCode.CORRUPT_MESSAGE, f"message of {size} bytes is damaged: {error}") from None
-    codec = attributes & COMPRESSION_MASK
-    if codec == Codec.NONE:
-        yield Record(key, value, (), timestamp, offset)
-        return
-    try:
-        inner = decompress(codec, value or b"", limit)
-    except CompressionError as error:
-        raise RecordError(ErrorCode.CORRUPT_MESSAGE, str(error)) from None
-    # v1 wraps relative offsets 0..n-1 under the absolute offset of the last (KIP-31), v0 absolute ones.
-    records = list(_inner_records(inner, verify_crc))
-    shift = offset - records[-1].offset if magic and records else 0
-    append_time = timestamp if magic and attributes & LOG_APPEND_TIME_FLAG else None
-    for record in records:
-        yield record._replace(
-            offset=record.offset + shift, timestamp_ms=record.timestamp_ms if append_time is None else append_time
-        )
-
-
-def _inner_records(data: bytes, verify_crc: bool) -> Iterator[Record]:
-    position = 0
-    while (size := batch_size(data, position)) is not None:
-        if data[position + 16] == MAGIC or data[position + 17] & COMPRESSION_MASK:
-            raise RecordError(ErrorCode.CORRUPT_MESSAGE, "wrapped message is compressed again or of magic 2")
-        yield from _message_records(data[position : position + size], 0, verify_crc)
-        position += size
-
-
-def _int32_bytes(data: bytes, position: int) -> tuple[bytes | None, int]:
-    (length,) = _INT32.unpack_from(data, position)
-    position += 4
-    if length < 0:
-        return None, position
-    if position + length > len(data):
-        raise ValueError(f"field of {length} bytes, {len(data) - position} are left")
-    return data[position : position + length], position + length

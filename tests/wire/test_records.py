@@ -275,3 +275,18 @@ def test_sequences_wrap() -> None:
 def test_checksum_of_a_long_view_equals_that_of_bytes() -> None:
     data = bytes(range(256)) * 1000
     assert r.checksum(memoryview(data)) == r.checksum(bytearray(data)) == r.checksum(data)
+
+
+@given(data=st.data(), name=st.sampled_from(sorted(LEGACY)))
+@settings(deadline=None, max_examples=200)
+def test_damaged_message_sets_raise_record_error_and_nothing_else(data: st.DataObject, name: str) -> None:
+    row = next(row for row in GOLDEN if row["k"] == name)
+    message = bytearray.fromhex(row["hex"])
+    for _ in range(data.draw(st.integers(1, 4))):
+        message[data.draw(st.integers(0, len(message) - 1))] = data.draw(st.integers(0, 255))
+    raised: r.RecordError | None = None
+    try:
+        list(r.iter_records(bytes(message), verify_crc=False))
+    except r.RecordError as error:
+        raised = error
+    assert raised is None or raised.code in (ErrorCode.CORRUPT_MESSAGE, ErrorCode.INVALID_RECORD)
