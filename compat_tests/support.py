@@ -88,7 +88,7 @@ class Klamm:
         # A KAFKA_* variable of the caller's shell would configure the broker under test.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("KAFKA_")}
         with open(self.log_path, "ab") as log:
-            # A session of its own: Ctrl-C in a test run reaches the broker through stop() only.
+            # Out of reach of the terminal: Ctrl-C in a test run reaches the broker through stop() only.
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
             )

@@ -200,7 +200,7 @@ class RealKafka:
         with open(self.log_path, "ab") as log:
             seen = log.tell()
             command = java_command("kafka.Kafka", str(self._properties_path), log_level="INFO", jvm=self._jvm)
-            # A session of its own: Ctrl-C in a test run reaches the broker through stop() only.
+            # Out of reach of the terminal: Ctrl-C in a test run reaches the broker through stop() only.
             self._process = subprocess.Popen(
                 command, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
