@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Run a broker that any Kafka client can talk to.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     add = parser.add_argument
     add("properties", nargs="?", metavar="server.properties", help="settings, in a file as Kafka reads it")
@@ -73,7 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--data", metavar="DIR", help="data folder (default: log.dirs, else ./klamm-data)")
     where.add_argument("--ephemeral", action="store_true", help="keep data in a temporary folder that goes at the end")
-    add("--topic", action="append", default=[], type=_topic, metavar="NAME:PARTITIONS[:REPLICATION]")
+    topic = "a topic to be there from the start; may be repeated"
+    add("--topic", action="append", default=[], type=_topic, metavar="NAME:PARTITIONS[:REPLICATION]", help=topic)
     add("--set", action="append", default=[], type=_key_value, metavar="KEY=VALUE", help="one setting; may be repeated")
     add("--address-file", metavar="FILE", help="written as JSON when clients can connect, removed at the end")
     add("--log-level", choices=LOG_LEVELS, default="info", help="(default: info)")
@@ -104,8 +106,8 @@ def _key_value(text: str) -> tuple[str, str]:
 def run(arguments: Sequence[str]) -> int:
     """Serves until a signal. Returns the exit code. Raises UsageError, FailedError."""
     options = _parser().parse_args(arguments)
-    if options.address_file is not None and not os.path.isdir(os.path.dirname(options.address_file) or "."):
-        raise UsageError(f"--address-file {options.address_file}: there is no such folder")
+    if options.address_file is not None and not os.access(os.path.dirname(options.address_file) or ".", os.W_OK):
+        raise UsageError(f"--address-file {options.address_file}: there is no such folder, or it cannot be written to")
     _start_logging(options.log_level)
     with _data_folder_option(options) as data:
         config = _configuration(options, data)
@@ -119,6 +121,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _run_broker(config: Config, options: argparse.Namespace) -> None:
+    """Raises FailedError, UsageError."""
     from ..wire.errors import KafkaError
 
     folder = _open_folder(config)
@@ -129,18 +132,17 @@ def _run_broker(config: Config, options: argparse.Namespace) -> None:
         from ..broker.broker import Broker
 
         trio.run(_serve, Broker(config, folder), options.topic, options.address_file)
-    except (FailedError, UsageError):  # before anything was served
-        folder.close(sync=False)
+        folder.close(sync=not options.ephemeral)
+    except (FailedError, UsageError):
+        # Nothing was served: the folder is left as it was found.
+        if folder.was_clean:
+            folder.close(sync=False)
         raise
     except KafkaError as error:
-        folder.abandon()
         raise FailedError(error.message or str(error)) from error
-    except BaseException:
-        folder.abandon()
-        raise
     finally:
+        folder.abandon()  # nothing if it is closed
         gc.enable()
-    folder.close(sync=not options.ephemeral)
 
 
 def _start_logging(level: str) -> None:

@@ -108,13 +108,24 @@ def test_a_second_start_on_the_folder_is_refused_with_the_pid(klamm: Start) -> N
     assert third.end(signal.SIGTERM)[0] == 0
 
 
-def test_a_port_in_use_fails_with_one_line_and_leaves_the_folder_clean(klamm: Start, tmp_path: Path) -> None:
+def test_a_port_in_use_fails_with_one_line_and_leaves_the_folder_as_it_was(klamm: Start, tmp_path: Path) -> None:
+    first = klamm("serve", "--port", "0", "--data", "d")
+    first.listening()
+    assert first.end(signal.SIGTERM)[0] == 0
+    clean_mark = tmp_path / "d" / ".kafka_cleanshutdown"
+    assert clean_mark.exists()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         code, out, err = klamm("serve", "--port", port, "--data", "d").end()
     assert (code, out) == (1, "")
     assert err == f"klamm: cannot listen on 127.0.0.1:{port}: Address already in use; choose another with --port\n"
-    assert (tmp_path / "d" / ".kafka_cleanshutdown").exists()
+    assert clean_mark.exists()
+    second = klamm("serve", "--port", "0", "--data", "d")
+    second.listening()
+    second.end(signal.SIGKILL)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        klamm("serve", "--port", str(taken.getsockname()[1]), "--data", "d").end()
+    assert not clean_mark.exists()
 
 
 def test_the_folder_of_another_node_is_refused(klamm: Start) -> None:
