@@ -58,8 +58,8 @@ def brokers(folder: Path) -> Iterator[list[tuple[str, Broker]]]:
 def create_topic(bootstrap_servers: str, name: str) -> None:
     from confluent_kafka.admin import AdminClient, NewTopic
 
-    futures = AdminClient({"bootstrap.servers": bootstrap_servers}).create_topics([NewTopic(name, 1, 1)])
-    futures[name].result(30)
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    admin.create_topics([NewTopic(name, 1, 1)])[name].result(30)
     time.sleep(0.5)  # Kafka leads a new partition some ms after it answers
 
 
