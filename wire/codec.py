@@ -54,10 +54,10 @@ def compiled_decoder(message: type[Message], version: int) -> Compiled:
     found = _decoders.get((message, version))
     if found is None:
         from .compile_decoder import compile_decoder
-        from .compiler import MAX_ELEMENTS, MAX_REQUEST_ELEMENTS
+        from .compiler import MAX_OBJECTS, MAX_REQUEST_OBJECTS
         from .schema import schema
 
-        limit = MAX_REQUEST_ELEMENTS if message.KIND == "request" else MAX_ELEMENTS
+        limit = MAX_REQUEST_OBJECTS if message.KIND == "request" else MAX_OBJECTS
         found = _decoders[message, version] = compile_decoder(schema(message, version), limit)
     return found
 

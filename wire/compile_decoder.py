@@ -15,6 +15,7 @@ from .compiler import READY_COUNTS, Compiled, FieldError, Fixed, Source
 from .declare import Struct
 from .schema import (
     COMPACT,
+    MAX_STRING_BYTES,
     ArrayOf,
     LengthPrefixed,
     MessageStruct,
@@ -24,12 +25,15 @@ from .schema import (
     layout_of,
     minimum_size,
     unnamed,
+    weight,
 )
 from .uvarint import decode_uvarint, long_uvarint
 
 
 def wrong_length(size: int, left: int) -> FieldError:
     """Why a length is refused."""
+    if 0 <= size <= left:
+        return FieldError(f"a string of {size} bytes, which may have {MAX_STRING_BYTES}")
     return FieldError(f"a length of {size} with {left} bytes left" if size >= 0 else "null where there is no null")
 
 
@@ -38,7 +42,7 @@ def wrong_count(count: int, left: int, limit: int, total: int) -> FieldError:
     if count < 0:
         return FieldError("null where there is no null")
     if total > limit:
-        return FieldError(f"more than {limit} elements in one message")
+        return FieldError(f"more than {limit} objects in one message")
     return FieldError(f"{count} elements with {left} bytes left")
 
 
@@ -54,7 +58,7 @@ def read_tag(buffer: bytes | bytearray, position: int) -> tuple[int, int, int]:
 def unknown_tags(
     buffer: bytes | bytearray, position: int, total: int, limit: int
 ) -> tuple[dict[int, bytes] | None, int, int]:
-    """A tag section that is not empty, of a struct that knows no tag: (its fields, the end, the elements so far)."""
+    """A tag section that is not empty, of a struct that knows no tag: (its fields, the end, the objects so far)."""
     count, position = decode_uvarint(buffer, position)
     total += count
     if total > limit:
@@ -138,6 +142,8 @@ class _Decoder(Source):
             self.indent += 1
         self.add("q = p + n")
         refused = "q > e" if subcon.nullable else "n < 1 or q > e" if compact else "n < 0 or q > e"
+        if compact and subcon.kind == "string":
+            refused += f" or n > {MAX_STRING_BYTES + 1}"
         self.add(f"if {refused}:")
         self.add(f"    raise wrong_length({size}, {left})")
         data = f"[{begin}:q]"
@@ -160,7 +166,8 @@ class _Decoder(Source):
             self.add("n -= 1")
         item = subcon.subcon
         smallest = max(1, minimum_size(item))
-        self.add("t += n")
+        heavy = weight(item)
+        self.add(f"t += n * {heavy}" if heavy > 1 else "t += n")
         negative = "" if subcon.nullable else "n < 0 or "
         self.add(f"if {negative}t > {self.limit} or n{f' * {smallest}' if smallest > 1 else ''} > e - p:")
         self.add(f"    raise wrong_count(n, e - p, {self.limit}, t)")
@@ -243,7 +250,8 @@ class _Decoder(Source):
         self.add("p += 1")
         self.add(f"if {count}:")
         self.indent += 1
-        self.add(f"t += {count}")
+        heavy = max(weight(field.subcon) for field in section.fields)
+        self.add(f"t += {count} * {heavy}" if heavy > 1 else f"t += {count}")
         self.add(f"if t > {self.limit}:")
         self.add(f"    raise wrong_count({count}, e - p, {self.limit}, t)")
         self.add(f"for _ in range({count}):")
@@ -271,7 +279,7 @@ class _Decoder(Source):
 def compile_decoder(schema: MessageStruct, limit: int) -> Compiled:
     """`decode(b, p) -> (object, end)`: `b` bytes or bytearray. Raises one of `codec.DECODE_FAILURES`.
 
-    `limit`: how many elements of arrays and tagged fields one message may hold.
+    `limit`: how many objects one message may bring (`schema.weight`).
     """
     source = _Decoder(limit)
     source.add("e = len(b)")

@@ -11,6 +11,7 @@ from .compiler import READY_COUNTS, Compiled, Fixed, Source
 from .declare import Struct
 from .schema import (
     COMPACT,
+    MAX_STRING_BYTES,
     ArrayOf,
     LengthPrefixed,
     MessageStruct,
@@ -119,6 +120,9 @@ class _Encoder(Source):
     def text(self, subcon: LengthPrefixed) -> None:
         if subcon.kind == "string":
             self.add("s = s.encode()")
+            if subcon.length is COMPACT:
+                self.add(f"if len(s) > {MAX_STRING_BYTES}:")
+                self.add(f"    raise FieldError(f'a string of {{len(s)}} bytes, which may have {MAX_STRING_BYTES}')")
         self.length(subcon.length, "len(s)")
         self.add("w(s)")
 

@@ -9,7 +9,7 @@ Each line of the source knows which field it is for. When a line fails, `blame.p
 traceback, so that nothing is spent on them while all is well.
 
 Names in the source: `b` the buffer, `e` its length, `p` the position, `n` a length or count, `o<depth>` an object,
-`a<depth>` the list whose items are `o<depth + 1>`, `t` the elements so far; `w` appends a piece of output.
+`a<depth>` the list whose items are `o<depth + 1>`, `t` the objects so far; `w` appends a piece of output.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from typing import Any, NamedTuple
 
 from .declare import Row
 
-#: How many array elements and tagged fields a request may hold in all. Without a bound, a frame of 15 MB of empty
-#: structs would stall every other connection for seconds. The dearest elements of 4.3.1's requests cost ~0.6 us each
-#: (`python -m klamm.tools.bench_wire --stall` measures all). Kafka has no such limit.
-MAX_REQUEST_ELEMENTS = 100_000
+#: How many objects a request may bring: items of arrays (a struct counts with its lists and structs, `schema.weight`)
+#: and tagged fields. Without a bound, a frame of 15 MB of empty structs would stall every other connection for seconds;
+#: with it, the dearest request of 4.3.1 takes some 50 ms (`python -m klamm.tools.bench_wire --stall` measures
+#: all). Kafka has no such limit.
+MAX_REQUEST_OBJECTS = 50_000
 #: The same for what a peer that was asked sends back, and for records of our own logs.
-MAX_ELEMENTS = 10_000_000
+MAX_OBJECTS = 10_000_000
 
 #: Arrays of fixed-width numbers shorter than this have their struct ready.
 READY_COUNTS = 16

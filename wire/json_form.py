@@ -75,8 +75,8 @@ def _value_from_json(row: Row, value: Any, version: int) -> Any:
 def from_json(struct: type[S], value: dict[str, Any], version: int) -> S:
     """The struct that `to_json` showed; what is left out has its default.
 
-    Raises ValueError for a name that the version does not have, and for a value that is not of the field's form; whether
-    a number or a null fits is seen when the struct is encoded.
+    Raises ValueError for a name that the version does not have, and for a value that is not of the field's form.
+    Whether a number or a null fits is seen when the struct is encoded.
     """
     if not isinstance(value, dict):
         raise ValueError(f"{value!r} is not an object")

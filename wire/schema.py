@@ -37,6 +37,9 @@ from .declare import Message, Row, Struct
 #: The name under which a struct's tagged fields stand in a parsed container.
 TAGS = "_tagged_fields"
 
+#: Kafka's generated code refuses a longer string on both sides, in flexible versions too.
+MAX_STRING_BYTES = 32767
+
 
 class SchemaError(StreamError):  # type: ignore[misc]  # construct is untyped
     """Bytes or values that a schema cannot read or write."""
@@ -92,6 +95,8 @@ class LengthPrefixed(Construct):  # type: ignore[misc]
             if self.nullable:
                 return None
             raise SchemaError("null where this version has no null", path=path)
+        if self.kind == "string" and size > MAX_STRING_BYTES:
+            raise SchemaError(f"a string of {size} bytes, which may have {MAX_STRING_BYTES}", path=path)
         data = stream_read(stream, size, path)
         return data.decode("utf-8", "replace") if self.kind == "string" else data
 
@@ -103,6 +108,8 @@ class LengthPrefixed(Construct):  # type: ignore[misc]
         else:
             data = obj.encode() if self.kind == "string" else bytes(obj)
             size = len(data)
+            if self.kind == "string" and size > MAX_STRING_BYTES:
+                raise SchemaError(f"a string of {size} bytes, which may have {MAX_STRING_BYTES}", path=path)
         self.length._build(size + 1 if self.length is COMPACT else size, stream, context, path)
         stream_write(stream, data, len(data), path)
         return obj
@@ -244,6 +251,17 @@ def minimum_size(subcon: Construct) -> int:
     return sum(minimum_size(inner) for inner in subcon.subcons)
 
 
+def weight(subcon: Construct) -> int:
+    """How many objects a value brings at the least: itself, and the lists and structs of a struct. Items of lists and
+    tagged fields come on top."""
+    if isinstance(subcon, Renamed | NullableStruct):
+        return weight(subcon.subcon)
+    if not isinstance(subcon, MessageStruct):
+        return 1
+    inner = (unnamed(renamed) for renamed in subcon.subcons)
+    return 1 + sum(weight(field) for field in inner if isinstance(field, ArrayOf | NullableStruct | MessageStruct))
+
+
 def has_records(subcon: Construct) -> bool:
     """Whether a field of kind "records" stands anywhere inside."""
     if isinstance(subcon, LengthPrefixed):
@@ -321,6 +339,13 @@ def _struct_schema(declared: type[Struct], version: int, flexible: bool) -> Mess
     return MessageStruct(*subcons, declared=declared, version=version, absent=tuple(absent))
 
 
+def make_schema(message: type[Message], version: int) -> MessageStruct:
+    """A schema of one's own: `schema` without its memory. Raises ValueError for a version that Kafka never had."""
+    if version not in message.VERSIONS and version not in message.LEGACY_VERSIONS:
+        raise ValueError(f"{message.__name__} has no version {version}")
+    return _struct_schema(message, version, version in message.FLEXIBLE)
+
+
 _SCHEMAS: dict[tuple[type[Message], int], MessageStruct] = {}
 
 
@@ -328,9 +353,7 @@ def schema(message: type[Message], version: int) -> MessageStruct:
     """The schema of a message at a version. Raises ValueError for a version that Kafka never had."""
     made = _SCHEMAS.get((message, version))
     if made is None:
-        if version not in message.VERSIONS and version not in message.LEGACY_VERSIONS:
-            raise ValueError(f"{message.__name__} has no version {version}")
-        made = _SCHEMAS[message, version] = _struct_schema(message, version, version in message.FLEXIBLE)
+        made = _SCHEMAS[message, version] = make_schema(message, version)
     return made
 
 

@@ -15,7 +15,7 @@ import pytest
 from klamm.wire.apis import APIS
 from klamm.wire.catalogue import find_message
 from klamm.wire.codec import DecodeError, decode, decode_from, encode
-from klamm.wire.compiler import MAX_REQUEST_ELEMENTS
+from klamm.wire.compiler import MAX_REQUEST_OBJECTS
 from klamm.wire.declare import Message
 from klamm.wire.json_form import from_json, to_json
 from klamm.wire.messages.api_versions import ApiVersionsRequest
@@ -92,24 +92,24 @@ def test_huge_lengths_in_small_frames_fail_before_anything_is_allocated(golden: 
 
 
 @pytest.mark.parametrize(
-    ("message", "version", "head", "element", "tail"),
+    ("message", "version", "head", "element", "tail", "weight"),
     [
-        (MetadataRequest, 1, b"", b"\0\0", b""),  # empty names
-        (OffsetFetchRequest, 8, b"", b"\x01\x01\0", b"\0\0"),  # 3-byte groups
-        (OffsetFetchRequest, 8, b"\x02\x01\x02\x01", b"\0\0\0\0", b"\0\0\0\0"),  # partitions
+        (MetadataRequest, 1, b"", b"\0\0", b"", 1),  # empty names
+        (OffsetFetchRequest, 8, b"", b"\x01\x01\0", b"\0\0", 2),  # 3-byte groups, each with a list
+        (OffsetFetchRequest, 8, b"\x02\x01\x02\x01", b"\0\0\0\0", b"\0\0\0\0", 1),  # partitions
     ],
     ids=["strings", "structs", "numbers"],
 )
 def test_elements_of_a_request_are_counted(
-    message: type[Message], version: int, head: bytes, element: bytes, tail: bytes
+    message: type[Message], version: int, head: bytes, element: bytes, tail: bytes, weight: int
 ) -> None:
     def frame(count: int) -> bytes:
         length = struct.pack(">i", count) if version == 1 else encode_uvarint(count + 1)
         return head + length + element * count + tail
 
-    refusal = refused(message, version, frame(MAX_REQUEST_ELEMENTS + 1))
-    assert f"more than {MAX_REQUEST_ELEMENTS} elements" in refusal.reason
-    fits = decode(message, version, frame(MAX_REQUEST_ELEMENTS - 10))
+    refusal = refused(message, version, frame(MAX_REQUEST_OBJECTS // weight + 1))
+    assert f"more than {MAX_REQUEST_OBJECTS} objects" in refusal.reason
+    fits = decode(message, version, frame(MAX_REQUEST_OBJECTS // weight - 10))
     assert isinstance(fits, message)
     hostile = frame(5_000_000)
     assert peak_while(lambda: refused(message, version, hostile)) < MIB
@@ -122,11 +122,11 @@ def test_tagged_fields_of_a_request_are_counted() -> None:
         return body + encode_uvarint(count) + b"".join(encode_uvarint(tag) + b"\0" for tag in range(count))
 
     assert len(decode(HeartbeatRequest, 4, unknown(1000)).unknown_tagged_fields or {}) == 1000
-    assert "more than" in refused(HeartbeatRequest, 4, unknown(MAX_REQUEST_ELEMENTS + 1)).reason
+    assert "more than" in refused(HeartbeatRequest, 4, unknown(MAX_REQUEST_OBJECTS + 1)).reason
     # A known one again and again.
     fetch = encode(FetchRequest(topics=[]), 12)
     assert fetch.endswith(b"\x01\0"), "an empty rack and no tags"
-    again = fetch[:-1] + encode_uvarint(MAX_REQUEST_ELEMENTS + 1) + b"\0\x01\0" * (MAX_REQUEST_ELEMENTS + 1)
+    again = fetch[:-1] + encode_uvarint(MAX_REQUEST_OBJECTS + 1) + b"\0\x01\0" * (MAX_REQUEST_OBJECTS + 1)
     assert "more than" in refused(FetchRequest, 12, again).reason
 
 

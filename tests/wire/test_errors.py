@@ -108,6 +108,13 @@ def test_an_unsigned_varint_of_more_than_32_bits() -> None:
         assert "more than 32 bits" in error.reason
 
 
+def test_a_string_of_a_flexible_version_is_no_longer_than_one_of_the_others() -> None:
+    rest = encode(HeartbeatRequest(), 4)[1:]
+    assert decode(HeartbeatRequest, 4, b"\x80\x80\x02" + b"x" * 32767 + rest).group_id == "x" * 32767
+    error = decode_error(HeartbeatRequest, 4, b"\x81\x80\x02" + b"x" * 32768 + rest)
+    assert (error.path, error.reason) == ("group_id", "a string of 32768 bytes, which may have 32767")
+
+
 def test_a_tagged_field_that_is_not_as_long_as_it_says() -> None:
     response = FetchResponse(
         responses=[
@@ -164,6 +171,7 @@ def test_bytes_that_are_not_utf_8() -> None:
         (ProduceRequest(acks=40000), 9, "acks", "40000 is not int16"),
         (ProduceRequest(timeout_ms=-(2**31) - 1), 9, "timeout_ms", "is not int32"),
         (ProduceRequest(transactional_id="x" * 32768), 3, "transactional_id", "a length of 32768"),
+        (ProduceRequest(transactional_id="x" * 32768), 9, "transactional_id", "a string of 32768 bytes"),
         (ProduceRequest(transactional_id="x"), 2, "transactional_id", "version 2 cannot carry"),
         (ProduceRequest(transactional_id=5), 9, "transactional_id", "5 is not a string"),  # type: ignore[arg-type]
         (ProduceRequest(transactional_id="\ud800"), 9, "transactional_id", "surrogates not allowed"),
