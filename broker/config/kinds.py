@@ -191,6 +191,8 @@ _BLANKS: Final = "".join(map(chr, range(0x21)))
 _INTEGER: Final = r"[+-]?\d+"
 _DECIMAL: Final = r"([+-]?)(?:(NaN|Infinity)|((?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)[fFdD]?)"
 _COMMA: Final = r"[ \t\n\v\f\r]*,[ \t\n\v\f\r]*"
+#: Characters; beyond it stand only leading zeros, and int() is asked nothing that it takes long over.
+_LONGEST_NUMBER: Final = 100
 _BITS: Final = {Type.SHORT: 16, Type.INT: 32, Type.LONG: 64}
 
 
@@ -201,7 +203,7 @@ def parse_text(key: Key, text: str | None) -> Value:
     trimmed = text.strip(_BLANKS)
     kind = key.type
     if kind in _BITS:
-        if re.fullmatch(_INTEGER, trimmed):
+        if len(trimmed) <= _LONGEST_NUMBER and re.fullmatch(_INTEGER, trimmed):
             limit = 1 << (_BITS[kind] - 1)
             if -limit <= (number := int(trimmed)) < limit:
                 return number

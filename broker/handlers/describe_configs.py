@@ -27,7 +27,7 @@ from ...wire.messages.describe_configs import (
     DescribeConfigsSynonym,
 )
 from ..config.definitions import BROKER, CLIENT_METRICS, GROUP, TOPIC, broker_default
-from ..config.kinds import READ_ONLY, Key, Type, format_value, parse
+from ..config.kinds import READ_ONLY, InvalidValue, Key, Type, format_value, parse
 from ..config.topic import SYNONYMS
 from ..config.topics import (
     DEFAULT_CONFIG,
@@ -126,10 +126,8 @@ def _topic(name: str, context: RequestContext) -> Entries:
 def _broker(name: str, context: RequestContext) -> Entries:
     if not name:
         return []
-    if not _is_integer(name):
-        raise KafkaError(ErrorCode.INVALID_REQUEST, f"Broker id must be an integer, but it is: {name}")
     node_id = context.broker.node_id
-    if int(name) != node_id:
+    if _broker_id(name) != node_id:
         message = f"Unexpected broker id, expected {node_id} or empty string, but received {name}"
         raise KafkaError(ErrorCode.INVALID_REQUEST, message)
     config = context.broker.config
@@ -158,9 +156,7 @@ def _broker_logger(name: str, context: RequestContext) -> Entries:
     node_id = context.broker.node_id
     if not name:
         raise KafkaError(ErrorCode.INVALID_REQUEST, "Broker id must not be empty")
-    if not _is_integer(name):
-        raise KafkaError(ErrorCode.INVALID_REQUEST, f"Broker id must be an integer, but it is: {name}")
-    if int(name) != node_id:
+    if _broker_id(name) != node_id:
         raise KafkaError(ErrorCode.INVALID_REQUEST, f"Unexpected broker id, expected {node_id} but received {name}")
     names = [known for known in logging.root.manager.loggerDict if known.startswith("klamm.")]
     return [
@@ -255,6 +251,12 @@ def _broker_synonyms(name: str, config: Config) -> list[DescribeConfigsSynonym]:
     return found
 
 
-def _is_integer(text: str) -> bool:
-    """As Java's Integer.parseInt sees it."""
-    return (text[1:] if text[:1] in ("+", "-") else text).isdecimal()
+def _broker_id(text: str) -> int:
+    """Raises KafkaError for what Java's Integer.parseInt does not take."""
+    try:
+        number = parse(BROKER["broker.id"], text)
+    except InvalidValue:
+        number = None
+    if not isinstance(number, int) or text != text.strip():
+        raise KafkaError(ErrorCode.INVALID_REQUEST, f"Broker id must be an integer, but it is: {text}")
+    return number

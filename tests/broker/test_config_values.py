@@ -122,6 +122,24 @@ def test_any_text_is_read_as_properties_or_refused(text: str) -> None:
         assert len(found) <= text.count("\n") + text.count("\r") + 1
 
 
+every_key = st.sampled_from([key for keys in SCOPES.values() for key in keys.values()])
+like_numbers = st.text("+-.0123456789eE", max_size=20)
+
+
+@given(every_key, st.one_of(st.text(max_size=30), like_numbers))
+def test_any_value_is_taken_or_refused_and_its_text_means_the_same(key: Key, text: str) -> None:
+    try:
+        value = parse(key, text)
+    except InvalidValue:
+        return
+    assert parse(key, format_value(value)) == value
+
+
+def test_a_number_of_ten_thousand_digits_is_refused() -> None:
+    with pytest.raises(InvalidValue, match="Not a number of type LONG"):
+        parse(TOPIC["retention.ms"], "9" * 10_000)
+
+
 escaped = st.text(st.characters(max_codepoint=0xFF), min_size=1, max_size=20)
 
 

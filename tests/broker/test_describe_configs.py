@@ -132,3 +132,10 @@ def test_loggers_have_kafkas_names_of_levels(monkeypatch: pytest.MonkeyPatch) ->
     (result,) = ask(context_of(Config(), {}), [(8, "1", ["klamm.connection", "root"])], synonyms=True).results
     assert [row[0] for row in rows(result)] == ["klamm.connection", "root"]
     assert rows(result)[0] == ["klamm.connection", "WARN", False, 6, False, 0, []]
+
+
+@pytest.mark.parametrize("name", ["9" * 10_000, "4294967297", " 1", "1 ", "1.0", "x"])
+@pytest.mark.parametrize("kind", [4, 8])
+def test_what_is_no_broker_id_is_refused(kind: int, name: str) -> None:
+    (result,) = ask(context_of(Config(), {}), [(kind, name, None)], synonyms=False).results
+    assert (result.error_code, result.error_message) == (42, f"Broker id must be an integer, but it is: {name}")
