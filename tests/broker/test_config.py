@@ -129,8 +129,8 @@ def test_a_config_is_marked_as_taking_effect_exactly_if_code_reads_it() -> None:
     # A name that brokers and topics share is read for topics; its row counts through the topic's.
     read = {name for name in config_names_in_code() if name not in TOPIC} | in_config_package | behind_topics
     marked = {name for name, key in BROKER.items() if not key.standing}
-    assert sorted(marked - read) == []
-    assert sorted(read - marked) == []
+    assert sorted(marked - read) == [], "their rows in broker/config/ say HONOURED, and no code reads them"
+    assert sorted(read - marked) == [], "set their rows in broker/config/ to HONOURED"
 
 
 def test_a_topic_config_is_marked_as_taking_effect_exactly_if_storage_uses_it() -> None:
