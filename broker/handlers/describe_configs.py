@@ -37,14 +37,13 @@ from ..config.topics import (
     effective_topic_configs,
 )
 from ..context import RequestContext
+from ..metadata.image import BROKER_RESOURCE, TOPIC_RESOURCE
 from ..metadata.topic_names import topic_name_error
 
 if TYPE_CHECKING:
     from ..config import Config
 
-#: org.apache.kafka.common.config.ConfigResource.Type
-TOPIC_RESOURCE: Final = 2
-BROKER_RESOURCE: Final = 4
+#: The rest of org.apache.kafka.common.config.ConfigResource.Type.
 BROKER_LOGGER_RESOURCE: Final = 8
 CLIENT_METRICS_RESOURCE: Final = 16
 GROUP_RESOURCE: Final = 32

@@ -139,3 +139,15 @@ def test_loggers_have_kafkas_names_of_levels(monkeypatch: pytest.MonkeyPatch) ->
 def test_what_is_no_broker_id_is_refused(kind: int, name: str) -> None:
     (result,) = ask(context_of(Config(), {}), [(kind, name, None)], synonyms=False).results
     assert (result.error_code, result.error_message) == (42, f"Broker id must be an integer, but it is: {name}")
+
+
+@pytest.mark.behaviour("45")
+@pytest.mark.behaviour("46")
+@pytest.mark.parametrize("configs", [{"cleanup.policy": "compact"}, {"cleanup.policy": "delete", "retention.ms": "-1"}])
+def test_connect_and_apicurio_read_back_exactly_what_they_set(configs: dict[str, str]) -> None:
+    """Both look at the text: Connect for exactly "compact", Apicurio for exactly "delete" and "-1"."""
+    broker_says_both = Config.of(log_cleanup_policy="compact,delete", log_retention_hours="1")
+    (result,) = ask(context_of(broker_says_both, {"t": configs}), [(2, "t", sorted(configs))], synonyms=False).results
+    assert {entry.name: (entry.value, entry.config_source) for entry in result.configs} == {
+        name: (value, 1) for name, value in configs.items()
+    }
