@@ -23,6 +23,8 @@ from .handles import HandleCache
 from .log import Log
 from .producers import DEFAULT_EXPIRATION_MS
 
+#: A stop with so many open logs waits for the device once for all of them: it must be over in seconds.
+SYNC_AT_ONCE_FROM: Final = 32
 DELETE_SUFFIX: Final = "-delete"
 
 #: `topic-partition`; a topic's own name may hold dashes and digits.
@@ -274,9 +276,12 @@ class DataFolder:
         trusted to stay up; the next start recovers only what it must.
         """
         try:
-            for log in self._open.values():
-                if log.failed is None:
-                    log.close(sync=sync)
+            good = [log for log in self._open.values() if log.failed is None]
+            at_once = sync and len(good) >= SYNC_AT_ONCE_FROM
+            for log in good:
+                log.close(sync=sync and not at_once)
+            if at_once:
+                self._sync_at_once(good)
             self.checkpoint()
             if all(log.closed_well for log in self._open.values()):
                 self._replace(checkpoints.CLEAN_SHUTDOWN, checkpoints.encode_clean_shutdown(-1), sync=sync)
@@ -284,6 +289,13 @@ class DataFolder:
             raise storage_error(error, f"closing {self.path}") from error
         finally:
             self.abandon()
+
+    def _sync_at_once(self, logs: list[Log]) -> None:
+        """Moves the recovery points of closed logs to their ends, with one wait for the device. Where that cannot be
+        had, they stay, and a start after a power failure recovers from them."""
+        if self.files.sync_everything():
+            for log in logs:
+                log.recovery_point = log.log_end_offset
 
     def abandon(self) -> None:
         """Closes all descriptors and the lock and writes nothing: what a kill leaves behind."""

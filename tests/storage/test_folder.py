@@ -14,7 +14,7 @@ import pytest
 
 from klamm.storage.config import LogConfig
 from klamm.storage.files import Files
-from klamm.storage.folder import DataFolder, FolderLockedError, WrongFolderError
+from klamm.storage.folder import SYNC_AT_ONCE_FROM, DataFolder, FolderLockedError, WrongFolderError
 from klamm.storage.interface import LogEngine, PartitionLog, TimestampOffset
 from klamm.storage.log import Log
 from klamm.wire.errors import ErrorCode, KafkaError
@@ -139,6 +139,34 @@ def test_opening_reads_no_logs(open_folder: OpenFolder, batch: MakeBatch) -> Non
     folder = open_folder(files=Counting())
     assert len(Counting.opened) < 8
     assert not any(name.endswith((".log", ".index", "-0")) for name in Counting.opened)
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_many_logs_are_closed_with_one_wait_for_the_device(
+    open_folder: OpenFolder, batch: MakeBatch, waits: bool
+) -> None:
+    class Counting(Files):
+        synced = everything = 0
+
+        def sync(self, fd: int) -> None:
+            self.synced += 1
+
+        def sync_everything(self) -> bool:
+            self.everything += 1
+            return waits
+
+    files = Counting()
+    folder = open_folder(files=files)
+    for number in range(SYNC_AT_ONCE_FROM):
+        append(folder.create("t", number, TOPIC_ID, LogConfig(), 1000), batch(b"x"))
+    folder.close()
+    assert files.everything == 1
+    assert files.synced < SYNC_AT_ONCE_FROM
+    folder = open_folder()
+    assert folder.was_clean
+    logs = [folder.open("t", number, LogConfig(), 1000) for number in range(SYNC_AT_ONCE_FROM)]
+    assert {log.recovery_point for log in logs} == {1 if waits else 0}
+    assert {log.log_end_offset for log in logs} == {1}
 
 
 def test_a_partition_is_created_once(open_folder: OpenFolder, batch: MakeBatch) -> None:
