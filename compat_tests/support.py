@@ -87,6 +87,8 @@ class Klamm:
             command += ["--set", f"{key}={value}"]
         # A KAFKA_* variable of the caller's shell would configure the broker under test.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("KAFKA_")}
+        # Without bytecode files each start would compile klamm anew, which nobody's klamm does.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         with open(self.log_path, "ab") as log:
             # Out of reach of the terminal: Ctrl-C in a test run reaches the broker through stop() only.
             self._process = subprocess.Popen(

@@ -123,6 +123,12 @@ class Log:
         self.files.make_folder(self.folder)
         trusted_offset = MAX_INT64 if clean else self.recovery_point
         found = recover_log(self._cache, self.folder, self.config, trusted_offset, verify=not clean)
+        if clean and self.recovery_point < found.log_end_offset:
+            # A clean end vouches for what was open then. This log was not since an unclean end before that, or its
+            # bytes were not waited for: only its own recovery point says what is on the device.
+            for segment in found.segments.items:
+                segment.discard()
+            found = recover_log(self._cache, self.folder, self.config, self.recovery_point, verify=True)
         self._segments, self._snapshots = found.segments, found.snapshots
         self.leader_epochs, self.producers = found.leader_epochs, found.producers
         if not found.segments.items or self.log_start_offset > found.log_end_offset:

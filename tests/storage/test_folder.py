@@ -382,3 +382,20 @@ def test_indexes_that_kafka_left_open_are_made_again(kafkas_folder: Path, open_f
     assert folder.open("written-by-kafka", 0, LogConfig(), 1_700_000_100_000).log_end_offset == 400
     folder.close()
     assert {path.name: path.read_bytes() for path in partition.iterdir()} == expected
+
+
+def test_a_clean_end_does_not_vouch_for_a_log_that_an_unclean_one_left(
+    open_folder: OpenFolder, batch: MakeBatch, tmp_path: Path
+) -> None:
+    folder = open_folder()
+    append(folder.create("t", 0, TOPIC_ID, LogConfig(), 1000), batch(b"x"))
+    append(folder.open("t", 0, LogConfig(), 1000), batch(b"y"))
+    folder.abandon()
+    path = tmp_path / "data" / "t-0" / "00000000000000000000.log"
+    damaged = bytearray(path.read_bytes())
+    damaged[-1] ^= 1  # as a power failure may leave it: the file is long enough, its last page was never written
+    path.write_bytes(damaged)
+    open_folder().close()  # touches nothing, and ends well
+    folder = open_folder()
+    assert folder.was_clean
+    assert folder.open("t", 0, LogConfig(), 1000).log_end_offset == 1

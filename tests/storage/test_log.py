@@ -259,6 +259,26 @@ def test_leader_epochs(open_log: OpenLog, batch: MakeBatch) -> None:
         assert again.end_offset_for_epoch(9) == (-1, -1)
 
 
+def test_an_epoch_that_wrote_nothing_is_forgotten_at_the_start(open_log: OpenLog, batch: MakeBatch) -> None:
+    log = open_log()
+    append(log, batch(b"a"), leader_epoch=2)
+    log.assign_leader_epoch(4)
+    assert open_log().leader_epochs.rows == [(2, 0)]
+
+
+def test_an_epoch_that_could_not_be_written_is_written_with_the_next_append(
+    open_log: OpenLog, batch: MakeBatch, failing_files: Any
+) -> None:
+    log = open_log(files=failing_files)
+    append(log, batch(b"a"), leader_epoch=1)
+    failing_files.fail_at, failing_files.stays_down = failing_files.steps + 1, False
+    with pytest.raises(KafkaError):
+        append(log, batch(b"b"), leader_epoch=2)
+    assert log.leader_epochs.rows == [(1, 0)]
+    append(log, batch(b"b"), leader_epoch=2)
+    assert open_log(clean=True).leader_epochs.rows == [(1, 0), (2, 1)]
+
+
 @pytest.mark.parametrize("damage", [None, b"", b"0\n2\n0 0\n", b"junk"])
 def test_lost_leader_epochs_are_read_from_the_batches(
     open_log: OpenLog, batch: MakeBatch, tmp_path: Path, damage: bytes | None
@@ -319,6 +339,32 @@ def test_truncation(open_log: OpenLog, batch: MakeBatch, reopen: bool) -> None:
         assert (entry.last_sequence if entry else -1) == end - 1
     append(log, batch(b"new"))
     assert everything(log) == [(0, b"new")]
+
+
+@pytest.mark.parametrize("reopen", [False, True], ids=["entries in memory", "entries on disk"])
+def test_after_a_truncation_the_indexes_are_as_if_nothing_had_been_cut(
+    open_log: OpenLog, batch: MakeBatch, tmp_path: Path, reopen: bool
+) -> None:
+    def fill(log: Log, first: int, last: int, later_ms: int) -> Log:
+        for number in range(first, last):
+            append(log, batch(b"x", timestamp_ms=1000 + number + later_ms))
+        return log
+
+    def indexes() -> list[bytes]:
+        return [(tmp_path / "t-0" / f"{0:020d}{suffix}").read_bytes() for suffix in (".index", ".timeindex")]
+
+    fill(open_log(index_interval_bytes=150), 0, 40, 0).close()
+    expected = indexes()
+    assert len(expected[0]) > 8 * 8
+    open_log(clean=True).truncate_to(0, 1000)
+    log = fill(open_log(index_interval_bytes=150, clean=True), 0, 17, 0)
+    fill(log, 17, 35, 500)
+    if reopen:
+        log.close()
+        log = open_log(index_interval_bytes=150, clean=True)
+    log.truncate_to(17, 1000)
+    fill(log, 17, 40, 0).close()
+    assert indexes() == expected
 
 
 def test_truncation_below_the_start_begins_there(open_log: OpenLog, batch: MakeBatch) -> None:
@@ -389,7 +435,7 @@ def test_retention_by_time_by_size_and_not_above_the_high_watermark(open_log: Op
     log.high_watermark = 7
     assert log.apply_retention(9999) == 2
     assert (log.log_start_offset, log.log_end_offset, log.segment_offsets) == (7, 7, [7])
-    assert log.apply_retention(10**12) == 0
+    assert log.apply_retention(10**15) == 0  # the active segment is empty
     assert append(log, batch(b"x")) == 7
 
     log = filled(retention_ms=-1, retention_bytes=3 * size)
@@ -482,6 +528,17 @@ def test_a_torn_tail_is_cut_at_the_last_whole_batch(
         assert [offset for offset, _ in everything(again)] == list(range(20))
         assert last.read_bytes() == whole
         assert again.offset_for_timestamp(0).offset == 0
+
+
+def test_producers_between_their_snapshot_and_the_recovery_point(open_log: OpenLog, batch: MakeBatch) -> None:
+    log = open_log(index_interval_bytes=50)
+    append(log, batch(b"x", producer_id=3, producer_epoch=0, base_sequence=0))
+    for _ in range(10):
+        append(log, batch(b"x"))
+    log.flush()
+    append(log, batch(b"x", producer_id=4, producer_epoch=0, base_sequence=0))
+    again = open_log(index_interval_bytes=50, recovery_point=log.recovery_point)
+    assert sorted(again.producers.entries) == [3, 4]
 
 
 def test_damage_in_an_older_segment_ends_the_log_there(open_log: OpenLog, batch: MakeBatch, tmp_path: Path) -> None:
