@@ -182,9 +182,8 @@ class ClassicGroup:
             self.static_members[member.group_instance_id] = new_member_id
         if self.leader == old_member_id:
             self.leader = new_member_id
-        if old_member_id in self.pending_sync:
-            self.pending_sync.discard(old_member_id)
-            self.pending_sync.add(new_member_id)
+        # The new id has a session of its own; it is not thrown out for a SyncGroup that the old one owed.
+        self.pending_sync.discard(old_member_id)
 
     def set_protocols(self, member: Member, protocols: Protocols) -> None:
         self.supported.subtract(member.protocol_names)
