@@ -26,19 +26,21 @@ UNKNOWN_TAGS = (60, 127, 128, 16384, 2**31 - 1, 2**32 - 1)
 
 
 class Golden(NamedTuple):
-    """One message that Kafka's own classes encoded: `kind` default, filled or null; `json` Kafka's own form of it."""
+    """One message that Kafka's own classes encoded: `kind` default, filled or null; `json` Kafka's own form of it, or
+    None where Kafka has none."""
 
     message: str
     version: int
     kind: str
-    json: dict[str, Any]
+    json: dict[str, Any] | None
     data: bytes
 
 
 def load_golden() -> list[Golden]:
-    text = (Path(__file__).parent.parent / "data" / "golden_messages.jsonl").read_text()
-    rows = [json.loads(line) for line in text.splitlines()]
-    return [Golden(row["m"], row["v"], row["k"], row["j"], bytes.fromhex(row["hex"])) for row in rows]
+    folder = Path(__file__).parent.parent / "data"
+    files = (folder / "golden_messages.jsonl", folder / "golden_more_messages.jsonl")
+    rows = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    return [Golden(row["m"], row["v"], row["k"], row.get("j"), bytes.fromhex(row["hex"])) for row in rows]
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""2,496 messages that Kafka's own classes encoded, of every message and version: both directions, to the byte."""
+"""2,562 messages that Kafka's own classes encoded, of every message and version: both directions, to the byte."""
 
 from __future__ import annotations
 
@@ -35,6 +35,9 @@ def by_json(vector: Any) -> None:
     message = find_message(vector.message)
     decoded = codec.decode(message, vector.version, vector.data)
     shown = to_json(decoded, vector.version)
+    if vector.json is None:
+        assert codec.encode(from_json(message, shown, vector.version), vector.version) == vector.data
+        return
     assert json.loads(json.dumps(shown)) == vector.json
     assert list(shown) == list(vector.json), "the fields stand in Kafka's order"
     assert codec.encode(from_json(message, vector.json, vector.version), vector.version) == vector.data
@@ -62,5 +65,5 @@ def test_every_golden_vector(golden: list[Any], way: Any) -> None:
 def test_the_golden_vectors_cover_every_version_of_every_message(golden: list[Any]) -> None:
     covered = {(vector.message, vector.version) for vector in golden}
     declared = {(message.__name__, version) for message in all_messages() for version in message.all_versions()}
-    assert covered <= declared
-    assert len(golden) == 2496
+    assert covered == declared
+    assert len(golden) == 2496 + 66
