@@ -14,7 +14,8 @@ ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))  # the steps and the raw client stand in tests/broker
 
-CONFIG = {"group.initial.rebalance.delay.ms": "0"}
+#: After a kill -9 Kafka refuses its own broker until the dead one's session has timed out: 9 s by default.
+CONFIG = {"broker.session.timeout.ms": "1500", "broker.heartbeat.interval.ms": "300"}
 #: Small and quick to start: it is asked for answers here, not for speed.
 JVM = ("-Xmx512M", "-XX:TieredStopAtLevel=1")
 
@@ -30,6 +31,12 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[peer.RealKafka]:
         pytest.skip(f"no real Kafka: {error}")
     with broker:
         yield broker
+
+
+@pytest.fixture
+def restartable(kafka: peer.RealKafka) -> peer.RealKafka:
+    """A broker that the test may kill and start again."""
+    return kafka
 
 
 @pytest.fixture(scope="session")

@@ -56,7 +56,7 @@ from tests.broker.raw_client import (
     header_bytes,
     request_bytes,
     wait_for_coordinators,
-    wait_for_leader,
+    wait_for_leaders,
 )
 
 #: No request of the table leaves a record in it.
@@ -104,7 +104,7 @@ def prepare(address: str) -> None:
     for answer in ask(address, CreateTopicsRequest(topics=topics, timeout_ms=10_000), 7).topics:
         assert answer.error_code in (ErrorCode.NONE, ErrorCode.TOPIC_ALREADY_EXISTS), answer
     for topic in (TOPIC, TAKEN, UNREAD):
-        wait_for_leader(address, topic)
+        wait_for_leaders(address, topic)
     wait_for_coordinators(address)
 
 

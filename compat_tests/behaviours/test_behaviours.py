@@ -3,16 +3,22 @@
 from importlib import import_module
 
 from tests.broker.test_behaviours_fetch import *  # noqa: F403
+from tests.broker.test_behaviours_groups import *  # noqa: F403
 from tests.broker.test_behaviours_offsets import *  # noqa: F403
 from tests.broker.test_behaviours_produce import *  # noqa: F403
 from tests.broker.test_behaviours_producers import *  # noqa: F403
+from tests.broker.test_behaviours_restart import *  # noqa: F403
+from tests.broker.test_behaviours_topics import *  # noqa: F403
 from tests.broker.test_behaviours_versions import *  # noqa: F403
 
 MODULES = (
     "fetch",
+    "groups",
     "offsets",
     "produce",
     "producers",
+    "restart",
+    "topics",
     "versions",
 )
 

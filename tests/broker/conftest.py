@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))  # the starter of brokers is shared with the client suites
 
-from compat_tests.support import Klamm  # noqa: E402
+from compat_tests.support import Broker, Klamm  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +29,12 @@ def klamm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     text = broker.log_path.read_text(errors="replace")
     assert alive, f"klamm ended by itself:\n{text[-3000:]}"
     assert "Traceback (most recent call last)" not in text, f"klamm logged an internal error:\n{text[-3000:]}"
+
+
+@pytest.fixture(scope="module")
+def restartable(klamm: Klamm) -> Broker:
+    """A broker that the test may kill and start again."""
+    return klamm
 
 
 @pytest.fixture(scope="module")

@@ -182,15 +182,17 @@ def wait_for(condition: Callable[[], object], what: str, timeout_s: float = TIME
         time.sleep(0.01)
 
 
-def wait_for_leader(address: str, topic: str) -> None:
-    """Until partition 0 can be written to: Kafka answers CreateTopics before the broker leads."""
-    asked = ListOffsetsPartition(partition_index=0, timestamp=-1)
-    request = ListOffsetsRequest(replica_id=-1, topics=[ListOffsetsTopic(name=topic, partitions=[asked])])
+def wait_for_leaders(address: str, topic: str, partitions: int = 1) -> None:
+    """Until all partitions can be written to: Kafka answers CreateTopics before the broker leads."""
+    asked = [ListOffsetsPartition(partition_index=index, timestamp=-1) for index in range(partitions)]
+    request = ListOffsetsRequest(replica_id=-1, topics=[ListOffsetsTopic(name=topic, partitions=asked)])
     with RawClient(address) as client:
-        wait_for(
-            lambda: client.request(request, 5).topics[0].partitions[0].error_code == 0,
-            f"the leader of partition 0 of {topic}",
-        )
+
+        def leads() -> bool:
+            answers = client.request(request, 5).topics[0].partitions
+            return all(answer.error_code == 0 for answer in answers)
+
+        wait_for(leads, f"leaders of {topic}")
 
 
 def wait_for_coordinators(address: str, group: str = "waited-for") -> None:

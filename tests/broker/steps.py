@@ -16,7 +16,7 @@ from klamm.wire.messages.list_offsets import ListOffsetsPartition, ListOffsetsRe
 from klamm.wire.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
 from klamm.wire.records import Record, encode_batch, iter_batches
 
-from .raw_client import RawClient, ask, wait_for, wait_for_leader
+from .raw_client import RawClient, ask, wait_for, wait_for_leaders
 
 #: The last version of Produce and Fetch that names topics.
 BY_NAME_VERSION = 12
@@ -38,7 +38,7 @@ def create_topic(
     )
     (answer,) = ask(address, CreateTopicsRequest(topics=[topic], timeout_ms=10_000), 7).topics
     assert answer.error_code == ErrorCode.NONE, answer
-    wait_for_leader(address, topic.name)
+    wait_for_leaders(address, topic.name, partitions)
     return topic.name, answer.topic_id
 
 
