@@ -311,7 +311,12 @@ class Log:
         """Ends the active segment. May be tried again after an OSError."""
         self._active.finish()
         self._snapshots.take(self.log_end_offset, self.producers)
-        segment = self._segments.add(self.log_end_offset, now_ms)
+        try:
+            segment = self._segments.add(self.log_end_offset, now_ms)
+        except OSError:
+            if self._segments.leftover is not None:
+                self.failed = f"{self._segments.leftover} could not be removed"
+            raise
         self._activate(now_ms)
         return segment
 

@@ -13,24 +13,30 @@ from .segment import Segment
 class SegmentList:
     """Segments by ascending base offset; the last one is the active one. Raises OSError from the files."""
 
-    __slots__ = ("_cache", "_folder", "bases", "items")
+    __slots__ = ("_cache", "_folder", "bases", "items", "leftover")
 
     def __init__(self, cache: HandleCache, folder: str, bases: list[int]) -> None:
         self._cache = cache
         self._folder = folder
         self.bases = bases
+        #: A file that could neither be made whole nor removed: the log would seem to go on at its offset.
+        self.leftover: str | None = None
         self.items = [Segment(cache, folder, base) for base in bases]
 
     def __len__(self) -> int:
         return len(self.items)
 
     def add(self, base_offset: int, now_ms: int) -> Segment:
-        """A new, empty segment at the end, on disk too."""
+        """A new, empty segment at the end, on disk too. After an OSError see `leftover`."""
         segment = Segment(self._cache, self._folder, base_offset)
         try:
             segment.create(now_ms)
         except OSError:
             segment.discard()
+            try:
+                segment.delete()
+            except OSError:
+                self.leftover = segment.handle.path
             raise
         self.items.append(segment)
         self.bases.append(base_offset)
@@ -41,6 +47,8 @@ class SegmentList:
         removed = self.items[first:end]
         at_end = end == len(self.items)
         del self.items[first:end], self.bases[first:end]
+        for segment in removed:
+            segment.discard()  # all of them: they are out of reach when removing one fails
         for segment in reversed(removed) if at_end else removed:
             segment.delete()
 
