@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from ..wire import frames
 from ..wire.apis import APIS, BY_NAME, Api
-from ..wire.catalogue import all_messages, find_message
+from ..wire.catalogue import all_messages, find_message, unreleased_messages
 from ..wire.codec import CodecError, compiled_decoder, compiled_encoder, decode, encode
 from ..wire.declare import Message
 from ..wire.json_form import from_json, to_json
@@ -60,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         side = command.add_mutually_exclusive_group()
         side.add_argument("--request", dest="side", action="store_const", const="Request")
         side.add_argument("--response", dest="side", action="store_const", const="Response")
+        command.add_argument("--unreleased", action="store_true", help="as Kafka 4.4 will have it")
         if data:
             command.add_argument("data", metavar=data, nargs="?", default="-")
         return command
@@ -89,8 +90,13 @@ def _no_name_among(names: list[str], name: str) -> UsageError:
     return UsageError(f"there is no API or message {name!r}" + (f"; do you mean {near[0]}?" if near else ""))
 
 
-def _message(name: str, side: str | None) -> type[Message]:
+def _message(name: str, side: str | None, unreleased: bool = False) -> type[Message]:
     """The class for a NAME as it was typed, and --request or --response."""
+    if unreleased:
+        by_name = {message.__name__.lower(): message for message in unreleased_messages()}
+        for full in (name, name + (side or "Request")):
+            if full.lower() in by_name:
+                return by_name[full.lower()]
     apis = {api.name.lower(): api for api in APIS}
     if (api := apis.get(name.lower())) is not None:
         return api.response() if side == "Response" else api.request()
@@ -184,18 +190,23 @@ def _list(arguments: argparse.Namespace) -> int:
 
 def _show(arguments: argparse.Namespace) -> int:
     sides = (arguments.side,) if arguments.side else ("Request", "Response")
-    messages = list(dict.fromkeys(_message(arguments.name, _side_for(arguments.name, side)) for side in sides))
+    if not _is_api(arguments.name, arguments.unreleased):
+        sides = (arguments.side,)
+    messages = [_message(arguments.name, side, arguments.unreleased) for side in sides]
     print("\n\n".join(render(message, _version(message, arguments.version)) for message in messages))
     return OK
 
 
-def _side_for(name: str, side: str) -> str | None:
-    """The side where NAME is an API, None where it is a message already."""
-    return side if any(api.name.lower() == name.lower() for api in APIS) else None
+def _is_api(name: str, unreleased: bool) -> bool:
+    """Whether a NAME stands for a request and a response, not for one message."""
+    requests = {f"{api.name}Request".lower() for api in APIS}
+    if unreleased:
+        requests |= {message.__name__.lower() for message in unreleased_messages()}
+    return f"{name}Request".lower() in requests
 
 
 def _source(arguments: argparse.Namespace) -> int:
-    message = _message(arguments.name, arguments.side)
+    message = _message(arguments.name, arguments.side, arguments.unreleased)
     version = _version(message, arguments.version)
     makers: dict[str, Callable[..., Any]] = {"decode": compiled_decoder, "encode": compiled_encoder}
     wanted = [arguments.only] if arguments.only else list(makers)
@@ -206,7 +217,7 @@ def _source(arguments: argparse.Namespace) -> int:
 def _named(arguments: argparse.Namespace) -> tuple[type[Message], int]:
     if arguments.name is None or arguments.version is None:
         raise UsageError(f"klamm wire {arguments.command} needs NAME and VERSION")
-    message = _message(arguments.name, arguments.side)
+    message = _message(arguments.name, arguments.side, arguments.unreleased)
     return message, _version(message, arguments.version)
 
 

@@ -31,6 +31,20 @@ FAMILIES = (
     "log_records.transaction",
 )
 
+#: Where the messages of the unreleased Kafka 4.4 stand.
+UNRELEASED = (
+    "unreleased.aborted_txn",
+    "unreleased.api_versions",
+    "unreleased.delete_groups",
+    "unreleased.describe_producers",
+    "unreleased.streams_group_describe",
+    "unreleased.streams_group_heartbeat",
+    "unreleased.streams_group_metadata",
+    "unreleased.streams_group_topology_description_update",
+    "unreleased.txn_offset_commit",
+    "unreleased.unregister_controller",
+)
+
 
 def _family(module_name: str) -> Iterator[type[Message]]:
     module = import_module(f".{module_name}", __package__)
@@ -39,8 +53,12 @@ def _family(module_name: str) -> Iterator[type[Message]]:
             yield value
 
 
-def find_message(name: str) -> type[Message]:
-    """The class of that name. Raises KeyError with the name where Kafka has none."""
+def find_message(name: str, *, unreleased: bool = False) -> type[Message]:
+    """The class of that name; with `unreleased` as Kafka 4.4 will have it. Raises KeyError with a name unknown."""
+    if unreleased:
+        for message in unreleased_messages():
+            if message.__name__ == name:
+                return message
     for kind in ("Request", "Response"):
         api = BY_NAME.get(name.removesuffix(kind)) if name.endswith(kind) else None
         if api is not None:
@@ -58,4 +76,10 @@ def all_messages() -> Iterator[type[Message]]:
         yield api.request()
         yield api.response()
     for family in FAMILIES:
+        yield from _family(family)
+
+
+def unreleased_messages() -> Iterator[type[Message]]:
+    """Every message that is new or has other fields in Kafka 4.4, which is not released."""
+    for family in UNRELEASED:
         yield from _family(family)

@@ -19,7 +19,7 @@ Problems = list[str]
 
 #: Early access in 3.9 (KIP-932), spoken only behind an unstable switch; 4.1 began again with version 1.
 PREVIEWS = ("ShareGroupHeartbeat", "ShareGroupDescribe", "ShareFetch", "ShareAcknowledge")
-#: In 4.0 ListClientMetricsResources became ListConfigResources, with the same bytes in version 0 (KIP-1142).
+#: ListClientMetricsResources has become ListConfigResources, with the same bytes in version 0 (KIP-1142).
 RENAMED = ("ListClientMetricsResources",)
 
 

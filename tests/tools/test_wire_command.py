@@ -64,6 +64,18 @@ def test_every_message_can_be_shown(message: type, capsys: pytest.CaptureFixture
         assert f" v{version}: " in printed(capsys, "show", message.__name__, str(version))
 
 
+def test_unreleased_messages_are_shown_to_who_asks(capsys: pytest.CaptureFixture[str]) -> None:
+    both = printed(capsys, "show", "UnregisterController", "0", "--unreleased")
+    assert "UnregisterControllerRequest v0: request, API key 94" in both
+    assert "UnregisterControllerResponse v0" in both
+    assert "topic_id" in printed(capsys, "show", "TxnOffsetCommit", "6", "--request", "--unreleased")
+    with pytest.raises(UsageError, match="versions 0-5, not 6"):
+        wire_command.run(["show", "TxnOffsetCommit", "6", "--request"])
+    assert json.loads(printed(capsys, "decode", "UnregisterController", "0", "--unreleased", "00000007 00")) == {
+        "controllerId": 7
+    }
+
+
 def test_decode_and_encode_undo_each_other(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     for line in (DATA / "golden_messages.jsonl").read_text().splitlines()[::97]:
         vector = json.loads(line)
