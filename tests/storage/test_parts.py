@@ -313,3 +313,15 @@ def test_a_pending_answer_may_be_an_error() -> None:
 
 def test_index_entries_are_eight_bytes() -> None:
     assert OFFSET_ENTRY.pack(1, 2) == struct.pack(">ii", 1, 2)
+
+
+def test_a_cut_on_disk_takes_the_entries_in_memory_along(tmp_path: Path) -> None:
+    cache = HandleCache(Files(), 4)
+    index = SortedIndex(cache, cache.handle(str(tmp_path / "i")), OFFSET_ENTRY)
+    index.create()
+    for number in range(1, 5):
+        index.append(number, number)
+        if number == 3:
+            index.flush()
+    index.keep_keys_below(2)
+    assert (len(index), index.last) == (1, (1, 1))
