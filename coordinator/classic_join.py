@@ -26,6 +26,8 @@ from .turn import Request, Turn
 
 #: A dynamic member must come back with the id it is given, so that a client that gave up leaves no member behind.
 MEMBER_ID_REQUIRED_FROM: Final = 4
+#: What an int16 length leaves for the name in front of "-" and a uuid.
+MAX_PREFIX_BYTES: Final = 32_767 - 37
 #: The leader that came back is told to leave the assignment as it is (KIP-814).
 SKIP_ASSIGNMENT_FROM: Final = 9
 
@@ -38,6 +40,13 @@ def rebalance_timeout_of(request: Request) -> int:
     """Version 0 has none: the session timeout is both."""
     message: JoinGroupRequest = request.message
     return message.session_timeout_ms if request.api_version == 0 else message.rebalance_timeout_ms
+
+
+def name_is_too_long(request: Request) -> bool:
+    """Whether the client's or the instance's name makes a member id, or is itself (bytes that are not UTF-8 grow when
+    they are replaced), longer than a string of a record may be. Kafka fails when it writes it."""
+    names = (request.client_id, request.message.group_instance_id or "")
+    return any(len(name.encode()) > MAX_PREFIX_BYTES for name in names)
 
 
 def new_member_id(request: Request, turn: Turn) -> str:

@@ -38,7 +38,7 @@ from ..wire.messages.sync_group import SyncGroupRequest, SyncGroupResponse
 from . import offsets as offset_requests
 from . import records
 from .classic_group import UNKNOWN_MEMBER_ID, ClassicGroup
-from .classic_join import accepts, protocols_of, refuse_member
+from .classic_join import accepts, name_is_too_long, protocols_of, refuse_member
 from .classic_member import check_commit, check_sync, leave
 from .classic_rebalance import answer_join, answer_sync, prepare_rebalance, restart_session
 from .classic_table import Event, fire
@@ -190,6 +190,8 @@ class Shard:
             error = ErrorCode.INVALID_GROUP_ID
         elif not settings.min_session_timeout_ms <= message.session_timeout_ms <= settings.max_session_timeout_ms:
             error = ErrorCode.INVALID_SESSION_TIMEOUT
+        elif name_is_too_long(request):
+            error = ErrorCode.INVALID_REQUEST
         group = self.groups.get(message.group_id)
         if not error and group is None and member_id != UNKNOWN_MEMBER_ID:
             error = ErrorCode.UNKNOWN_MEMBER_ID
