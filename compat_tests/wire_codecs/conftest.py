@@ -15,7 +15,7 @@ def _or_skip(ask: Any) -> Any:
     try:
         return ask()
     except peer.PeerUnavailableError as error:
-        pytest.skip(f"wire_java: {error}")
+        pytest.skip(f"wire_codecs: {error}")
 
 
 @pytest.fixture(scope="session")
