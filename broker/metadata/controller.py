@@ -3,7 +3,10 @@
 It reads the image and changes nothing: whoever asked commits the records (`MetadataLog.commit`) and then answers with
 the results. Source: org.apache.kafka.controller.QuorumController.
 
-Left out: heartbeats and fencing, elections among several replicas, CreatePartitions, config changes, features.
+Other changes need nothing but the image: `elections.py`, `alter_configs.py`, `update_features.py`,
+`alter_client_quotas.py` and `alter_scram.py` yield their records.
+
+Left out: heartbeats and fencing, reassignments that move replicas.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from random import randrange
-from typing import Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from ...wire.declare import Message
 from ...wire.errors import ErrorCode, KafkaError
@@ -34,6 +37,9 @@ from .create_topics import MAX_RECORDS_PER_REQUEST, TopicRules, create_topics
 from .delete_topics import delete_topics
 from .image import NO_LEADER, Catalogue, Endpoint, PartitionImage
 from .uuids import random_uuid
+
+if TYPE_CHECKING:
+    from ...wire.messages.create_partitions import CreatePartitionsTopic, CreatePartitionsTopicResult
 
 #: ProducerIdsBlock.PRODUCER_ID_BLOCK_SIZE
 PRODUCER_ID_BLOCK_SIZE: Final = 1000
@@ -156,7 +162,7 @@ class Controller:
             replication_factor=self._config.get("default.replication.factor"),
             config_error=self._config_error,
             describe_configs=self._describe_configs if describe else lambda _: [],
-            start=lambda: self._random_start(max(len(self.catalogue.brokers), 1)),
+            start=self._start,
             new_id=self._new_topic_id,
         )
         records, results = create_topics(self.catalogue, topics, rules)
@@ -165,6 +171,18 @@ class Controller:
     def delete_topics(self, topics: Sequence[DeleteTopicState]) -> Change[list[DeletableTopicResult]]:
         """Delete topics by name or id, whether or not delete.topic.enable says so: that is the handler's business."""
         return Change(*delete_topics(self.catalogue, topics))
+
+    def create_partitions(
+        self, topics: Sequence[CreatePartitionsTopic], *, validate_only: bool = False
+    ) -> Change[list[CreatePartitionsTopicResult]]:
+        """Give topics more partitions."""
+        from .create_partitions import create_partitions  # what a start does not need it does not load
+
+        records, results = create_partitions(self.catalogue, topics, self._start)
+        return Change([] if validate_only else records, results)
+
+    def _start(self) -> int:
+        return self._random_start(max(len(self.catalogue.brokers), 1))
 
     def _new_topic_id(self) -> bytes:
         while True:

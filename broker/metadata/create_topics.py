@@ -110,7 +110,7 @@ def _create(
         for key in sorted(configs)
     )
     records += (
-        _partition_record(catalogue.brokers, topic_id, index, assignments[index]) for index in sorted(assignments)
+        partition_record(catalogue.brokers, topic_id, index, assignments[index]) for index in sorted(assignments)
     )
     result = CreatableTopicResult(
         name=name,
@@ -179,9 +179,10 @@ def _manual_assignments(brokers: Mapping[int, BrokerImage], topic: CreatableTopi
     return manual_assignment(brokers, requested)
 
 
-def _partition_record(
+def partition_record(
     brokers: Mapping[int, BrokerImage], topic_id: bytes, index: int, replicas: list[int]
 ) -> PartitionRecord:
+    """A new partition, led by the first of its replicas (node ids) that is active."""
     isr = [node_id for node_id in replicas if brokers[node_id].is_active]
     return PartitionRecord(
         partition_id=index,

@@ -1,4 +1,5 @@
-"""What the records of `__cluster_metadata-0` add up to: brokers, topics, partitions, configs, features, producer ids.
+"""What the records of `__cluster_metadata-0` add up to: brokers, topics, partitions, configs, features, producer ids,
+client quotas, SCRAM credentials.
 
 `Catalogue.replay` is the only thing that changes it. Readers may keep a TopicImage; a PartitionImage is never changed
 but replaced, so that one that was kept tells what was. Source: org.apache.kafka.image.MetadataImage.
@@ -13,12 +14,18 @@ from typing import Any, Final, NamedTuple
 from ...wire.declare import Message
 from ...wire.errors import ErrorCode, KafkaError
 from ...wire.log_records import metadata_cluster as cluster
+from ...wire.log_records import metadata_security as security
 from ...wire.log_records import metadata_topics as topics
+from .client_quotas import ClientQuotas
+from .scram import ScramCredentials
 from .topic_names import INTERNAL_TOPICS, collision_key
 
-#: ConfigResource.Type
+#: org.apache.kafka.common.config.ConfigResource.Type
 TOPIC_RESOURCE: Final = 2
 BROKER_RESOURCE: Final = 4
+BROKER_LOGGER_RESOURCE: Final = 8
+CLIENT_METRICS_RESOURCE: Final = 16
+GROUP_RESOURCE: Final = 32
 
 NO_LEADER: Final = -1
 #: PartitionChangeRecord.leader: as it was.
@@ -133,6 +140,8 @@ class Catalogue:
         self.brokers: dict[int, BrokerImage] = {}
         self.finalized_features: dict[str, int] = {}
         self.next_producer_id = 0
+        self.client_quotas = ClientQuotas()
+        self.scram_credentials = ScramCredentials()
         self.in_transaction = False
         self._by_id: dict[bytes, TopicImage] = {}
         self._configs: dict[tuple[int, str], dict[str, str]] = {}
@@ -146,6 +155,9 @@ class Catalogue:
             topics.RemoveTopicRecord: self._remove_topic,
             topics.ConfigRecord: self._config,
             topics.ProducerIdsRecord: self._producer_ids,
+            security.ClientQuotaRecord: self.client_quotas.replay,
+            security.UserScramCredentialRecord: self.scram_credentials.replay,
+            security.RemoveUserScramCredentialRecord: self.scram_credentials.replay_removal,
             cluster.FeatureLevelRecord: self._feature_level,
             cluster.RegisterBrokerRecord: self._register_broker,
             cluster.UnregisterBrokerRecord: self._unregister_broker,
@@ -167,10 +179,9 @@ class Catalogue:
         """The configs set for a resource, as text; not to be changed."""
         return self._configs.get((resource_type, resource_name), {})
 
-    @property
-    def broker_configs(self) -> dict[str, dict[str, str]]:
-        """Dynamic configs of brokers by node id as text; those of the whole cluster under the empty name."""
-        return {name: found for (kind, name), found in self._configs.items() if kind == BROKER_RESOURCE}
+    def configured(self, resource_type: int) -> list[str]:
+        """The names of the resources of this type that have configs."""
+        return [name for (kind, name), found in self._configs.items() if kind == resource_type and found]
 
     def colliding_topic(self, name: str) -> str | None:
         """An existing topic, other in name, whose metrics would have the same names; None if there is none."""
@@ -182,7 +193,7 @@ class Catalogue:
     def replay(self, record: Message) -> None:
         """Apply one record of the log. Raises KafkaError for one that does not fit what is there.
 
-        Records of access control, credentials, tokens, quotas and controllers are passed over.
+        Records of access control, tokens and controllers are passed over.
         """
         kind = type(record)
         if kind is cluster.BeginTransactionRecord:

@@ -64,24 +64,35 @@ def manual_assignment(
     for index, replicas in requested:
         if index in assignments:
             raise _refused(f"Found multiple manual partition assignments for partition {index}")
-        _check_replicas(brokers, sorted(replicas), factor)
+        check_assignment(brokers, replicas, factor, index)
         factor = len(replicas)
-        if not any(brokers[node_id].is_active for node_id in replicas):
-            raise _refused(
-                f"All brokers specified in the manual partition assignment for partition {index} are fenced or in "
-                "controlled shutdown."
-            )
         assignments[index] = replicas
     if any(index not in assignments for index in range(len(assignments))):
         raise _refused("partitions should be a consecutive 0-based integer sequence")
     return assignments
 
 
-def _check_replicas(brokers: Mapping[int, BrokerImage], replicas: Sequence[int], factor: int | None) -> None:
+def check_assignment(
+    brokers: Mapping[int, BrokerImage], replicas: Sequence[int], factor: int | None, index: int
+) -> None:
+    """Whether these node ids may hold partition `index`; `factor`: how many they must be, None for any number.
+
+    Raises KafkaError(INVALID_REPLICA_ASSIGNMENT).
+    """
+    check_replicas(brokers, replicas, factor)
+    if not any(brokers[node_id].is_active for node_id in replicas):
+        raise _refused(
+            f"All brokers specified in the manual partition assignment for partition {index} are fenced or in "
+            "controlled shutdown."
+        )
+
+
+def check_replicas(brokers: Mapping[int, BrokerImage], replicas: Sequence[int], factor: int | None) -> None:
+    """The same for brokers that may be fenced. Raises KafkaError(INVALID_REPLICA_ASSIGNMENT)."""
     if not replicas:
         raise _refused("The manual partition assignment includes an empty replica list.")
     previous = None
-    for node_id in replicas:
+    for node_id in sorted(replicas):
         if node_id not in brokers:
             raise _refused(
                 f"The manual partition assignment includes broker {node_id}, but no such broker is registered."

@@ -36,9 +36,9 @@ class Step(NamedTuple):
         return f"line {self.line}: {self.api} v{self.version}"
 
 
-def steps() -> Iterator[Step]:
+def steps(table: Path = TABLE) -> Iterator[Step]:
     """The table. `config`: the answer lists a topic's configs whole."""
-    for number, text in enumerate(TABLE.read_text().splitlines(), 1):
+    for number, text in enumerate(table.read_text().splitlines(), 1):
         line = json.loads(text)
         yield Step(
             number, line["api"], line["version"], line["request"], line.get("response"), line.get("config", False)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from klamm.broker.metadata.image import Catalogue
+from klamm.broker.metadata.image import BROKER_RESOURCE, Catalogue
 from klamm.broker.metadata.metadata_log import MetadataLog
 from klamm.broker.metadata.records import decode_record, encode_leader_change, encode_record, encode_records
 from klamm.wire.errors import KafkaError
@@ -51,7 +51,7 @@ def shown(catalogue: Catalogue) -> Any:
         topics,
         catalogue.brokers,
         catalogue.finalized_features,
-        catalogue.broker_configs,
+        catalogue.configs(BROKER_RESOURCE, ""),
         catalogue.next_producer_id,
         catalogue.metadata_offset,
         catalogue.leader_epoch,
@@ -76,7 +76,7 @@ def test_a_log_that_kafka_wrote_is_understood() -> None:
     assert (broker.epoch, broker.rack, broker.fenced, broker.in_controlled_shutdown) == (36, "r1", True, True)
     assert broker.endpoints["PLAINTEXT"].host == "127.0.0.1"
     assert catalogue.finalized_features["metadata.version"] == 30
-    assert catalogue.broker_configs == {"": {"min.insync.replicas": "1"}}
+    assert catalogue.configs(BROKER_RESOURCE, "") == {"min.insync.replicas": "1"}
     assert (catalogue.next_producer_id, catalogue.metadata_offset) == (2000, 56)
     assert (catalogue.leader_epoch, catalogue.controller_id) == (2, 1)
     assert catalogue.colliding_topic("kept_2") == "kept.2"

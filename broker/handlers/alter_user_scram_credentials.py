@@ -1,0 +1,23 @@
+"""AlterUserScramCredentials v0 (KIP-554): sets and removes users' passwords for SCRAM.
+
+They are stored and survive restarts, also while no listener asks for them. What is refused and why:
+metadata/alter_scram.py. Source: kafka.server.ControllerApis.handleAlterUserScramCredentials.
+
+Left out: authorization.
+"""
+
+from __future__ import annotations
+
+from ...wire.messages.alter_user_scram_credentials import (
+    AlterUserScramCredentialsRequest,
+    AlterUserScramCredentialsResponse,
+)
+from ..context import RequestContext
+from ..metadata.alter_scram import alter_scram_credentials
+
+
+def handle(request: AlterUserScramCredentialsRequest, context: RequestContext) -> AlterUserScramCredentialsResponse:
+    broker = context.broker
+    records, results = alter_scram_credentials(broker.catalogue.scram_credentials, request)
+    broker.metadata_log.commit(records, context.now_ms)
+    return AlterUserScramCredentialsResponse(throttle_time_ms=0, results=results)

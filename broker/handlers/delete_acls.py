@@ -1,0 +1,20 @@
+"""DeleteAcls v1-3 (KIP-140, KIP-290); the handler answers 3.9's v0 too.
+
+Without an authorizer there is nothing to delete from: SECURITY_DISABLED for each filter, as in Kafka.
+Source: kafka.server.AclApis.handleDeleteAcls.
+
+Left out: authorizers come with security.
+"""
+
+from __future__ import annotations
+
+from ...wire.errors import ErrorCode
+from ...wire.messages.delete_acls import DeleteAclsFilterResult, DeleteAclsRequest, DeleteAclsResponse
+from ..context import RequestContext
+
+
+def handle(request: DeleteAclsRequest, context: RequestContext) -> DeleteAclsResponse:
+    refused = DeleteAclsFilterResult(
+        error_code=ErrorCode.SECURITY_DISABLED, error_message="No Authorizer is configured.", matching_acls=[]
+    )
+    return DeleteAclsResponse(throttle_time_ms=0, filter_results=[refused] * len(request.filters))
