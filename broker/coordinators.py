@@ -45,7 +45,7 @@ log = logging.getLogger("klamm.coordinators")
 R = TypeVar("R")
 
 #: What is replayed in one go while a shard is loaded: about 10 ms of commits.
-LOAD_SLICE_BYTES: Final = 131_072
+LOAD_SLICE_BYTES: Final = 65_536
 
 #: Failures that are the batch's own; after all others the log is not to be trusted and the shard is read again.
 _REFUSED_BATCH: Final = frozenset({ErrorCode.MESSAGE_TOO_LARGE, ErrorCode.RECORD_LIST_TOO_LARGE})
