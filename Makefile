@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: run test bench lint format clean
+.PHONY: run test bench fuzz lint format clean
 
 run: $(VENV)/.run
 	$(BIN)/klamm serve $(ARGS)
@@ -23,6 +23,10 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m compat_tests.bench $(ARGS)
+
+# A million damaged messages and thousands of schemas that nobody wrote; `make test` does the same on a small scale.
+fuzz: $(VENV)/.dev
+	KLAMM_FUZZ_INPUTS=1000000 KLAMM_FUZZ_SCHEMAS=2000 $(BIN)/pytest tests/wire/test_bounds.py tests/wire/test_random_schemas.py $(ARGS)
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
