@@ -1,9 +1,10 @@
-"""One real Kafka for all tests of this folder; without a JDK and Maven each of them says so and is skipped."""
+"""A real Kafka for the tests of this folder; without a JDK and Maven each of them says so and is skipped."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,16 +21,29 @@ CONFIG = {"broker.session.timeout.ms": "1500", "broker.heartbeat.interval.ms": "
 JVM = ("-Xmx512M", "-XX:TieredStopAtLevel=1")
 
 
-@pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[peer.RealKafka]:
+@contextmanager
+def _started(directory: Path) -> Iterator[peer.RealKafka]:
     reason = peer.missing()
     if reason:
         pytest.skip(f"no real Kafka: {reason}")
     try:
-        broker = peer.RealKafka(tmp_path_factory.mktemp("kafka"), config=CONFIG, jvm=JVM)
+        broker = peer.RealKafka(directory, config=CONFIG, jvm=JVM)
     except peer.PeerUnavailableError as error:
         pytest.skip(f"no real Kafka: {error}")
     with broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[peer.RealKafka]:
+    with _started(tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker
+
+
+@pytest.fixture
+def fresh_kafka(tmp_path: Path) -> Iterator[peer.RealKafka]:
+    """One that nobody has asked for anything."""
+    with _started(tmp_path / "kafka") as broker:
         yield broker
 
 

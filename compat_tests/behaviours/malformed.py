@@ -171,6 +171,9 @@ def _headers() -> Iterator[Case]:
     yield Case("header: client id of length -2", framed(start + struct.pack(">h", -2) + b"\0" + body))
     yield Case("header: client id of length -32768", framed(start + struct.pack(">h", -32768) + b"\0" + body))
     yield Case("header: client id beyond the frame", framed(start + struct.pack(">h", 1000) + b"raw\0" + body))
+    for name, version in (("ApiVersions", 0), ("ApiVersions", 2), ("ListGroups", 0)):
+        short = struct.pack(">hhih", BY_NAME[name].key, version, 1, 3)
+        yield Case(f"header: client id beyond the frame of {name} v{version}, which has no body", framed(short + b"r"))
     yield Case("header: client id null", framed(start + struct.pack(">h", -1) + b"\0" + body))
     yield Case("header: client id not UTF-8", framed(start + struct.pack(">h", 3) + b"\xff\xfe\x80\0" + body))
     yield Case("header: client id with a zero byte", framed(start + struct.pack(">h", 3) + b"a\0b\0" + body))
@@ -399,6 +402,7 @@ def _batches() -> Iterator[Case]:
     for name, batch in broken.items():
         yield _request(name, _produce_request(batch), 9)
         yield _request(name, _produce_request(batch), 3)
+    yield from _twofold(broken)
     yield _request("no batch", _produce_request(b""), 9)
     yield _request("no batch", _produce_request(b""), 3)
     yield _request("no batch, acks 0", _produce_request(b"", acks=0), 9)
@@ -436,6 +440,28 @@ def _batches() -> Iterator[Case]:
     yield _request(
         "timestamp in the year 2200", _produce_request(encode_batch([Record(b"k", b"v", (), 7_258_118_400_000)])), 9
     )
+
+
+def _twofold(broken: dict[str, bytes]) -> Iterator[Case]:
+    """Two things wrong at once: which of them Kafka sees first."""
+    transactional = broken["transactional batch without a transactional id"]
+    framing = {
+        "magic 3": broken["magic 3"],
+        "length 13": broken["length 13"],
+        "length 0": broken["length 0"],
+        "wrong CRC": broken["wrong CRC"],
+        "magic 1": broken["magic 1"],
+        "transactional": transactional,
+    }
+    for name, batch in framing.items():
+        yield _request(f"{name} for an unknown topic", _produce_request(batch, "malformed-unknown"), 9)
+        yield _request(f"{name} for an unknown partition", _produce_request(batch, index=9), 9)
+        yield _request(f"{name} and acks 2", _produce_request(batch, acks=2), 9)
+        beside = [PartitionProduceData(index=9, records=BATCH), PartitionProduceData(index=0, records=batch)]
+        both = ProduceRequest(acks=1, timeout_ms=5000, topic_data=[TopicProduceData(name=TOPIC, partition_data=beside)])
+        yield _request(f"{name} beside an unknown partition", both, 9)
+    yield _request("magic 3 and transactional", _produce_request(_with(transactional, 16, ">b", 3, checked=False)), 9)
+    yield _request("wrong CRC and transactional", _produce_request(_with(transactional, 17, ">I", 1, checked=False)), 9)
 
 
 # --- Fetch and ListOffsets ----------------------------------------------------------------------------------------
@@ -648,6 +674,17 @@ def _offsets() -> Iterator[Case]:
     by_id.topics[0].topic_id = UNKNOWN_ID
     yield _request("unknown topic id", by_id, 10)
     yield _request("no topics", OffsetCommitRequest(group_id="malformed-c12"), 8)
+    # The group without a name is there now: it may have offsets, and no members.
+    for version in (0, 9):
+        yield _request("empty group id that has offsets", _join(""), version)
+        yield _request("empty group id that has offsets, a member id", _join("", member_id="unknown"), version)
+    for version in (0, 4):
+        beat = HeartbeatRequest(group_id="", generation_id=1, member_id="unknown")
+        yield _request("empty group id that has offsets", beat, version)
+    for version in (0, 5):
+        sync = SyncGroupRequest(group_id="", generation_id=1, member_id="unknown")
+        yield _request("empty group id that has offsets", sync, version)
+    yield _request("empty group id that has offsets", LeaveGroupRequest(group_id="", member_id="unknown"), 2)
     group = OffsetFetchRequestGroup(
         group_id="malformed-none", topics=[OffsetFetchRequestTopics(name=TOPIC, partition_indexes=[0, 9, -1])]
     )
@@ -726,6 +763,11 @@ def _topics() -> Iterator[Case]:
     yield _request("config twice", twice, 7)
     valid = CreateTopicsRequest(topics=[_topic(TOPIC)], timeout_ms=5000, validate_only=True)
     yield _request("only validated, name that is there", valid, 7)
+    for timeout_ms in (0, -1):
+        create = CreateTopicsRequest(topics=[_topic("a/b"), _topic(TOPIC)], timeout_ms=timeout_ms)
+        yield _request(f"timeout {timeout_ms}", create, 7)
+        delete = DeleteTopicsRequest(topics=[DeleteTopicState(name="malformed-none")], timeout_ms=timeout_ms)
+        yield _request(f"timeout {timeout_ms}", delete, 6)
     for version in (1, 4, 5):
         names = DeleteTopicsRequest(topic_names=["malformed-none", "a/b", ""], timeout_ms=5000)
         yield _request("unknown names", names, version)

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from klamm.wire.errors import ErrorCode
+from klamm.wire.messages.metadata import MetadataRequest
 from tests.broker.outcomes import observe
+from tests.broker.raw_client import ask
 
 from .malformed import TOPIC, cases, prepare
 
@@ -60,6 +62,33 @@ def _read_uncommitted(kafka: Outcome) -> Outcome:
     return dict(_replaced(kafka, errorCode=ErrorCode.NONE, **known))
 
 
+def _unknown(kafka: Outcome) -> Outcome:
+    return dict(_replaced(kafka, errorCode=ErrorCode.UNKNOWN_TOPIC_OR_PARTITION))
+
+
+def _unknown_beside(kafka: Outcome) -> Outcome:
+    """Partition 9 is unknown, partition 0 has the error that Kafka gives both."""
+    (topic,) = kafka["answer"]["responses"]
+    answers = [_unknown(one) if one["index"] == 9 else one for one in topic["partitionResponses"]]
+    return {"answer": {"responses": [{**topic, "partitionResponses": answers}]}}
+
+
+def _invalid_acks(kafka: Outcome) -> Outcome:
+    return dict(_replaced(kafka, errorCode=ErrorCode.INVALID_REQUIRED_ACKS))
+
+
+def _not_timed_out(kafka: Outcome) -> Outcome:
+    """What Kafka answers when it is given time."""
+    codes = {"a/b": ErrorCode.INVALID_TOPIC_EXCEPTION, TOPIC: ErrorCode.TOPIC_ALREADY_EXISTS}
+    ((field, topics),) = kafka["answer"].items()
+    answers = [{**one, "errorCode": codes.get(one["name"], ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)} for one in topics]
+    return {"answer": {field: answers}}
+
+
+_WHOLE = (
+    "Kafka looks through all batches first, and one that is transactional or cannot be framed fails the whole request"
+)
+_FRAMING = ("magic 3", "length 13", "length 0", "transactional")
 _UNREAD = "records of a plain topic are not decoded, unless klamm.validate.records is set"
 _SIGN = "Kafka takes a count above 2^31-1 for a negative one, and so for null or none"
 _CRASH = "Kafka fails inside and answers UNKNOWN_SERVER_ERROR"
@@ -82,6 +111,16 @@ DIFFERENCES: dict[str, tuple[Callable[[Outcome], Outcome], str]] = {
     "Produce v9: two records in a header of 2^31-1": (_taken, _UNREAD),
     **{f"Produce v9: {codec} flag over plain records": (_taken, _UNREAD) for codec in _CODECS},
     **{f"Produce v9: {codec} cut": (_taken, _UNREAD) for codec in _CODECS},
+    **{f"Produce v9: {what} for an unknown topic": (_unknown, _WHOLE) for what in _FRAMING},
+    **{f"Produce v9: {what} for an unknown partition": (_unknown, _WHOLE) for what in _FRAMING},
+    **{f"Produce v9: {what} beside an unknown partition": (_unknown_beside, _WHOLE) for what in _FRAMING},
+    **{f"Produce v9: {what} and acks 2": (_invalid_acks, _WHOLE) for what in _FRAMING},
+    "Produce v9: magic 1 and acks 2": (_invalid_acks, "acks is looked at before the batch"),
+    **{
+        f"{api}: timeout {timeout_ms}": (_not_timed_out, "klamm's controller answers at once: no time can pass")
+        for api in ("CreateTopics v7", "DeleteTopics v6")
+        for timeout_ms in (0, -1)
+    },
     "Fetch v12: isolation level 2": (_read_uncommitted, _CRASH),
     "Fetch v12: isolation level -1": (_read_uncommitted, _CRASH),
     "ListOffsets v11: isolation level 9": (_read_uncommitted, _CRASH),
@@ -89,7 +128,10 @@ DIFFERENCES: dict[str, tuple[Callable[[Outcome], Outcome], str]] = {
 
 
 def record(address: str) -> list[dict[str, Any]]:
-    """The table's lines, freshly observed."""
+    """The table's lines, freshly observed. Raises ValueError for a broker that has topics already: they would tell."""
+    known = ask(address, MetadataRequest(topics=None), 12).topics
+    if known:
+        raise ValueError(f"{address} is not fresh: it has topic {known[0].name}")
     prepare(address)
     lines = []
     for case in cases():

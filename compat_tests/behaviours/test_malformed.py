@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from ..kafka_peer.peer import RealKafka
 from .malformed import cases
 from .record import DIFFERENCES, TABLE, record
 
@@ -23,8 +24,8 @@ def test_the_table_has_klamm_s_differences() -> None:
 
 
 @pytest.mark.bounded(180)
-def test_a_real_kafka_still_has_these_outcomes(address: str) -> None:
+def test_a_real_kafka_still_has_these_outcomes(fresh_kafka: RealKafka) -> None:
     recorded = {line["name"]: line["kafka"] for line in LINES}
-    now = {line["name"]: line["kafka"] for line in record(address)}
+    now = {line["name"]: line["kafka"] for line in record(fresh_kafka.bootstrap_servers)}
     different = {name: (now.get(name), outcome) for name, outcome in recorded.items() if now.get(name) != outcome}
     assert not different

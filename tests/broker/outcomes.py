@@ -11,6 +11,7 @@ Behind the bytes goes a request that any broker answers (the probe), so that onl
 
 from __future__ import annotations
 
+import json
 import re
 import struct
 from typing import Any, NamedTuple
@@ -59,9 +60,10 @@ class Case(NamedTuple):
 def masked(value: Any) -> Any:
     """An answer in its JSON form without what differs from broker to broker: texts, addresses, ids that were drawn."""
     if isinstance(value, list):
-        # Kafka answers topics and groups in the order of a hash table. Which internal ones there are is another matter.
+        # Kafka answers topics, partitions and groups in the order of a hash table. Which internal ones there are is
+        # another matter.
         items = [masked(item) for item in value if not (isinstance(item, dict) and item.get("isInternal"))]
-        return sorted(items, key=_order) if all(isinstance(item, dict) and _named(item) for item in items) else items
+        return sorted(items, key=json.dumps) if items and isinstance(items[0], dict) else items
     if not isinstance(value, dict):
         return value
     shown = {}
@@ -70,14 +72,6 @@ def masked(value: Any) -> Any:
             continue
         shown[key] = "*" if key in _MASKED and item not in _UNSET and (key, item) != _NO_SESSION else masked(item)
     return shown
-
-
-def _named(item: dict[str, Any]) -> bool:
-    return "name" in item or "groupId" in item
-
-
-def _order(item: dict[str, Any]) -> tuple[str, str]:
-    return (item.get("name") or item.get("groupId") or "", str(item.get("topicId")))
 
 
 def observe(address: str, case: Case, silence_s: float) -> dict[str, Any]:
