@@ -152,7 +152,7 @@ class ClassicGroup:
         self.members[member.member_id] = member
         if member.group_instance_id is not None:
             self.static_members[member.group_instance_id] = member.member_id
-        self.supported.update(member.protocol_names)
+        self._count(member, 1)
         if self.leader is None:
             self.leader = member.member_id
         self.pending_join.discard(member.member_id)
@@ -161,7 +161,7 @@ class ClassicGroup:
         """Take a member or a pending id out; the leader's place goes to the member that has been there longest."""
         member = self.members.pop(member_id, None)
         if member is not None:
-            self.supported.subtract(member.protocol_names)
+            self._count(member, -1)
             if member.waiting_join is not None:
                 self.waiting_joins -= 1
             if member.group_instance_id is not None:
@@ -186,9 +186,17 @@ class ClassicGroup:
         self.pending_sync.discard(old_member_id)
 
     def set_protocols(self, member: Member, protocols: Protocols) -> None:
-        self.supported.subtract(member.protocol_names)
+        self._count(member, -1)
         member.protocols = protocols
-        self.supported.update(member.protocol_names)
+        self._count(member, 1)
+
+    def _count(self, member: Member, by: int) -> None:
+        for name in member.protocol_names:
+            speakers = self.supported[name] + by
+            if speakers:
+                self.supported[name] = speakers
+            else:
+                del self.supported[name]
 
     def wait_for_join(self, member: Member, request: Request) -> Request | None:
         """Let `request` wait; gives back the one that it displaces."""
