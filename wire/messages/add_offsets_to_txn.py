@@ -1,4 +1,12 @@
-"""AddOffsetsToTxn (API key 25): versions 0-4; flexible 3+."""
+"""AddOffsetsToTxn (API key 25): versions 0-4; flexible 3+.
+
+Puts a group's offsets into a transaction.
+
+- v1: answered before throttled (KIP-219)
+- v2: may answer PRODUCER_FENCED
+- v3: flexible
+- v4: may answer TRANSACTION_ABORTABLE (KIP-890)
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,14 @@
-"""AddPartitionsToTxn (API key 24): versions 0-5; flexible 3+."""
+"""AddPartitionsToTxn (API key 24): versions 0-5; flexible 3+.
+
+Puts partitions into a transaction. From v4 on brokers use it to verify, for several transactions at once; clients
+keep to v3.
+
+- v1: answered before throttled (KIP-219)
+- v2: may answer PRODUCER_FENCED
+- v3: flexible
+- v4: several transactions, verify_only, an error for the whole answer (KIP-890)
+- v5: may answer TRANSACTION_ABORTABLE
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""AddRaftVoter (API key 80): versions 0-1; flexible 0+."""
+"""AddRaftVoter (API key 80): versions 0-1; flexible 0+.
+
+Adds a controller to the voters (KIP-853).
+
+- v1: whether to answer only when it is committed
+"""
 
 from __future__ import annotations
 

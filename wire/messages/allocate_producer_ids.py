@@ -1,4 +1,7 @@
-"""AllocateProducerIds (API key 67): versions 0; flexible 0+."""
+"""AllocateProducerIds (API key 67): versions 0; flexible 0+.
+
+A broker gets its next block of producer ids from the controller (KIP-730).
+"""
 
 from __future__ import annotations
 

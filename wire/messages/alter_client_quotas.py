@@ -1,4 +1,9 @@
-"""AlterClientQuotas (API key 49): versions 0-1; flexible 1+."""
+"""AlterClientQuotas (API key 49): versions 0-1; flexible 1+.
+
+Sets and removes quotas (KIP-546).
+
+- v1: flexible
+"""
 
 from __future__ import annotations
 

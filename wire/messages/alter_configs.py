@@ -1,4 +1,10 @@
-"""AlterConfigs (API key 33): versions 0-2; flexible 2+."""
+"""AlterConfigs (API key 33): versions 0-2; flexible 2+.
+
+Replaces all configs of a resource; IncrementalAlterConfigs took its place.
+
+- v1: answered before throttled (KIP-219)
+- v2: flexible
+"""
 
 from __future__ import annotations
 

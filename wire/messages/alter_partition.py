@@ -1,4 +1,11 @@
-"""AlterPartition (API key 56): versions 2-3; 0-1 up to 3.9; flexible 0+."""
+"""AlterPartition (API key 56): versions 2-3; 0-1 up to 3.9; flexible 0+.
+
+A leader tells the controller of a changed in-sync set (KIP-497).
+
+- v1: leader recovery state (KIP-704)
+- v2: topics by id (KIP-841)
+- v3: broker epochs beside the ids (KIP-903)
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""AlterPartitionReassignments (API key 45): versions 0-1; flexible 0+."""
+"""AlterPartitionReassignments (API key 45): versions 0-1; flexible 0+.
+
+Gives partitions other replicas (KIP-455).
+
+- v1: whether the number of replicas may change
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""AlterReplicaLogDirs (API key 34): versions 1-2; 0 up to 3.9; flexible 2+."""
+"""AlterReplicaLogDirs (API key 34): versions 1-2; 0 up to 3.9; flexible 2+.
+
+Moves replicas between a broker's log folders (KIP-113).
+
+- v1: answered before throttled (KIP-219)
+- v2: flexible
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""AlterShareGroupOffsets (API key 91): versions 0; flexible 0+."""
+"""AlterShareGroupOffsets (API key 91): versions 0; flexible 0+.
+
+Moves the start of an empty share group (KIP-932).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""AlterUserScramCredentials (API key 51): versions 0; flexible 0+."""
+"""AlterUserScramCredentials (API key 51): versions 0; flexible 0+.
+
+Sets and removes SCRAM credentials, salted by the client (KIP-554).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,14 @@
-"""ApiVersions (API key 18): versions 0-4; flexible 3+."""
+"""ApiVersions (API key 18): versions 0-4; flexible 3+.
+
+Which APIs in which versions, and which features, the broker has. The first request of nearly every client. A version
+that the broker does not know is answered in version 0, with error 35 (KIP-511); the answer's header is never
+flexible.
+
+- v1: throttle time
+- v2: answered before throttled (KIP-219)
+- v3: flexible; the client's name and version (KIP-511); features (KIP-584)
+- v4: features whose lowest version is 0 are no longer left out (KAFKA-17011)
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""AssignReplicasToDirs (API key 73): versions 0; flexible 0+."""
+"""AssignReplicasToDirs (API key 73): versions 0; flexible 0+.
+
+A broker tells in which folder it has put replicas (KIP-858).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""BeginQuorumEpoch (API key 53): versions 0-1; flexible 1+."""
+"""BeginQuorumEpoch (API key 53): versions 0-1; flexible 1+.
+
+A new leader of the controllers makes itself known (KIP-595).
+
+- v1: flexible; voter key and addresses (KIP-853)
+"""
 
 from __future__ import annotations
 

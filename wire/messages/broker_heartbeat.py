@@ -1,4 +1,10 @@
-"""BrokerHeartbeat (API key 63): versions 0-2; flexible 0+."""
+"""BrokerHeartbeat (API key 63): versions 0-2; flexible 0+.
+
+A registered broker says that it is there, and learns whether it is fenced (KIP-631).
+
+- v1: folders that have failed (KIP-858)
+- v2: folders that are cordoned
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,12 @@
-"""BrokerRegistration (API key 62): versions 0-4; flexible 0+."""
+"""BrokerRegistration (API key 62): versions 0-4; flexible 0+.
+
+A broker registers with the controller (KIP-500, KIP-631).
+
+- v1: whether it migrates from ZooKeeper (KIP-866)
+- v2: its log folders (KIP-858)
+- v3: how it stopped last (KIP-966)
+- v4: features whose lowest version is 0
+"""
 
 from __future__ import annotations
 

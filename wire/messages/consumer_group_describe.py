@@ -1,4 +1,9 @@
-"""ConsumerGroupDescribe (API key 69): versions 0-1; flexible 0+."""
+"""ConsumerGroupDescribe (API key 69): versions 0-1; flexible 0+.
+
+State and members of groups of the new protocol (KIP-848).
+
+- v1: which protocol each member speaks (KIP-1099)
+"""
 
 from __future__ import annotations
 

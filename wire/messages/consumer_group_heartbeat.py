@@ -1,4 +1,10 @@
-"""ConsumerGroupHeartbeat (API key 68): versions 0-1; flexible 0+."""
+"""ConsumerGroupHeartbeat (API key 68): versions 0-1; flexible 0+.
+
+All of a member's part in a group of the new protocol: joining, subscribing, assignment, leaving (KIP-848). Fields
+that did not change are null.
+
+- v1: a subscription by regular expression; the client makes the member id (KIP-1082)
+"""
 
 from __future__ import annotations
 

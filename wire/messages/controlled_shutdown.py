@@ -1,4 +1,8 @@
-"""ControlledShutdown (API key 7): not served since 4.0; 0-3 up to 3.9; flexible 3+."""
+"""ControlledShutdown (API key 7): not served since 4.0; 0-3 up to 3.9; flexible 3+.
+
+A broker asks the controller to move its leaderships away before it stops. ZooKeeper clusters only; gone in 4.0.
+Version 0 alone has request header v0, without a client id.
+"""
 
 from __future__ import annotations
 

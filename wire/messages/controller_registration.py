@@ -1,4 +1,7 @@
-"""ControllerRegistration (API key 70): versions 0; flexible 0+."""
+"""ControllerRegistration (API key 70): versions 0; flexible 0+.
+
+A controller registers with the active one (KIP-919).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,11 @@
-"""CreateDelegationToken (API key 38): versions 1-3; 0 up to 3.9; flexible 2+."""
+"""CreateDelegationToken (API key 38): versions 1-3; 0 up to 3.9; flexible 2+.
+
+Makes a delegation token (KIP-48).
+
+- v1: answered before throttled (KIP-219)
+- v2: flexible
+- v3: for another owner (KIP-373)
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,11 @@
-"""CreatePartitions (API key 37): versions 0-3; flexible 2+."""
+"""CreatePartitions (API key 37): versions 0-3; flexible 2+.
+
+Adds partitions to topics (KIP-195).
+
+- v1: answered before throttled (KIP-219)
+- v2: flexible
+- v3: may answer THROTTLING_QUOTA_EXCEEDED (KIP-599)
+"""
 
 from __future__ import annotations
 

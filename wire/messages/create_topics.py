@@ -1,4 +1,15 @@
-"""CreateTopics (API key 19): versions 2-7; 0-1 up to 3.9; flexible 5+."""
+"""CreateTopics (API key 19): versions 2-7; 0-1 up to 3.9; flexible 5+.
+
+Creates topics, or only checks that they could be.
+
+- v1: validate_only; error messages
+- v2: throttle time
+- v3: answered before throttled (KIP-219)
+- v4: -1 for the defaults of partitions and replicas (KIP-464)
+- v5: flexible; partitions, replicas and configs in the answer (KIP-525)
+- v6: may answer THROTTLING_QUOTA_EXCEEDED (KIP-599)
+- v7: topic ids in the answer (KIP-516)
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,11 @@
-"""DeleteAcls (API key 31): versions 1-3; 0 up to 3.9; flexible 2+."""
+"""DeleteAcls (API key 31): versions 1-3; 0 up to 3.9; flexible 2+.
+
+Deletes ACLs that match filters.
+
+- v1: pattern types (KIP-290); answered before throttled
+- v2: flexible
+- v3: the resource type user (KIP-373)
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""DeleteGroups (API key 42): versions 0-2; flexible 2+."""
+"""DeleteGroups (API key 42): versions 0-2; flexible 2+.
+
+Deletes empty groups (KIP-229).
+
+- v1: answered before throttled (KIP-219)
+- v2: flexible
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""DeleteRecords (API key 21): versions 0-2; flexible 2+."""
+"""DeleteRecords (API key 21): versions 0-2; flexible 2+.
+
+Moves the start of partitions' logs forward (KIP-107).
+
+- v1: answered before throttled (KIP-219)
+- v2: flexible
+"""
 
 from __future__ import annotations
 

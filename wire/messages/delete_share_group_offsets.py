@@ -1,4 +1,7 @@
-"""DeleteShareGroupOffsets (API key 92): versions 0; flexible 0+."""
+"""DeleteShareGroupOffsets (API key 92): versions 0; flexible 0+.
+
+Deletes the start offsets of an empty share group's topics (KIP-932).
+"""
 
 from __future__ import annotations
 

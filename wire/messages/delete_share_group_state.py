@@ -1,4 +1,7 @@
-"""DeleteShareGroupState (API key 86): versions 0; flexible 0+."""
+"""DeleteShareGroupState (API key 86): versions 0; flexible 0+.
+
+Deletes the state of share partitions; the group coordinator asks the share coordinator (KIP-932).
+"""
 
 from __future__ import annotations
 

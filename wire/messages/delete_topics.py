@@ -1,4 +1,14 @@
-"""DeleteTopics (API key 20): versions 1-6; 0 up to 3.9; flexible 4+."""
+"""DeleteTopics (API key 20): versions 1-6; 0 up to 3.9; flexible 4+.
+
+Deletes topics.
+
+- v1: throttle time
+- v2: answered before throttled (KIP-219)
+- v3: may answer TOPIC_DELETION_DISABLED
+- v4: flexible
+- v5: error messages; may answer THROTTLING_QUOTA_EXCEEDED (KIP-599)
+- v6: by id too (KIP-516)
+"""
 
 from __future__ import annotations
 

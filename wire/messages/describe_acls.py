@@ -1,4 +1,11 @@
-"""DescribeAcls (API key 29): versions 1-3; 0 up to 3.9; flexible 2+."""
+"""DescribeAcls (API key 29): versions 1-3; 0 up to 3.9; flexible 2+.
+
+Lists ACLs that match a filter.
+
+- v1: pattern types (KIP-290); answered before throttled
+- v2: flexible
+- v3: the resource type user (KIP-373)
+"""
 
 from __future__ import annotations
 

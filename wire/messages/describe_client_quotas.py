@@ -1,4 +1,9 @@
-"""DescribeClientQuotas (API key 48): versions 0-1; flexible 1+."""
+"""DescribeClientQuotas (API key 48): versions 0-1; flexible 1+.
+
+Quotas of users, clients and addresses (KIP-546).
+
+- v1: flexible
+"""
 
 from __future__ import annotations
 

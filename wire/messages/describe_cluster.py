@@ -1,4 +1,10 @@
-"""DescribeCluster (API key 60): versions 0-2; flexible 0+."""
+"""DescribeCluster (API key 60): versions 0-2; flexible 0+.
+
+The cluster's id, its controller and its brokers (KIP-700).
+
+- v1: asked of controllers too (KIP-919)
+- v2: fenced brokers, on request (KIP-1073)
+"""
 
 from __future__ import annotations
 

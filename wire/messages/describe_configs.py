@@ -1,4 +1,12 @@
-"""DescribeConfigs (API key 32): versions 1-4; 0 up to 3.9; flexible 4+."""
+"""DescribeConfigs (API key 32): versions 1-4; 0 up to 3.9; flexible 4+.
+
+Configs of topics, brokers, groups and client metrics, with where each value is from.
+
+- v1: synonyms; a source instead of `is_default` (KIP-226)
+- v2: answered before throttled (KIP-219)
+- v3: type and documentation, on request (KIP-569)
+- v4: flexible
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,11 @@
-"""DescribeDelegationToken (API key 41): versions 1-3; 0 up to 3.9; flexible 2+."""
+"""DescribeDelegationToken (API key 41): versions 1-3; 0 up to 3.9; flexible 2+.
+
+Lists delegation tokens (KIP-48).
+
+- v1: answered before throttled (KIP-219)
+- v2: flexible
+- v3: who asked for the token (KIP-373)
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,14 @@
-"""DescribeGroups (API key 15): versions 0-6; flexible 5+."""
+"""DescribeGroups (API key 15): versions 0-6; flexible 5+.
+
+State, protocol and members of classic groups.
+
+- v1: throttle time
+- v2: answered before throttled (KIP-219)
+- v3: allowed operations, on request (KIP-430)
+- v4: instance ids of static members (KIP-345)
+- v5: flexible
+- v6: an unknown group is GROUP_ID_NOT_FOUND, with a message (KIP-1043)
+"""
 
 from __future__ import annotations
 

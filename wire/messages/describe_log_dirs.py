@@ -1,4 +1,13 @@
-"""DescribeLogDirs (API key 35): versions 1-5; 0 up to 3.9; flexible 2+."""
+"""DescribeLogDirs (API key 35): versions 1-5; 0 up to 3.9; flexible 2+.
+
+A broker's log folders and how much each partition takes in them (KIP-113).
+
+- v1: answered before throttled (KIP-219)
+- v2: flexible
+- v3: an error for the whole answer
+- v4: size and free space of the volume (KIP-827)
+- v5: whether a folder is cordoned
+"""
 
 from __future__ import annotations
 

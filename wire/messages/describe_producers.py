@@ -1,4 +1,7 @@
-"""DescribeProducers (API key 61): versions 0; flexible 0+."""
+"""DescribeProducers (API key 61): versions 0; flexible 0+.
+
+Idempotent and transactional producers of partitions, as their leader knows them (KIP-664).
+"""
 
 from __future__ import annotations
 

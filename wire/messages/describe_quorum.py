@@ -1,4 +1,10 @@
-"""DescribeQuorum (API key 55): versions 0-2; flexible 0+."""
+"""DescribeQuorum (API key 55): versions 0-2; flexible 0+.
+
+State of the controllers' quorum (KIP-595).
+
+- v1: when replicas last fetched and were last caught up (KIP-836)
+- v2: error messages, nodes, directory ids (KIP-853)
+"""
 
 from __future__ import annotations
 

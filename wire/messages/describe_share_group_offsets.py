@@ -1,4 +1,9 @@
-"""DescribeShareGroupOffsets (API key 90): versions 0-1; flexible 0+."""
+"""DescribeShareGroupOffsets (API key 90): versions 0-1; flexible 0+.
+
+Where share groups stand in their partitions (KIP-932).
+
+- v1: how far they are behind (KIP-1226)
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""DescribeTopicPartitions (API key 75): versions 0; flexible 0+."""
+"""DescribeTopicPartitions (API key 75): versions 0; flexible 0+.
+
+Topics and partitions page by page, with eligible leader replicas (KIP-966).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""DescribeTransactions (API key 65): versions 0; flexible 0+."""
+"""DescribeTransactions (API key 65): versions 0; flexible 0+.
+
+State of transactions, as their coordinator knows it (KIP-664).
+"""
 
 from __future__ import annotations
 

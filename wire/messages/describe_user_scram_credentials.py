@@ -1,4 +1,7 @@
-"""DescribeUserScramCredentials (API key 50): versions 0; flexible 0+."""
+"""DescribeUserScramCredentials (API key 50): versions 0; flexible 0+.
+
+Which users have SCRAM credentials, with their iterations, never the credentials (KIP-554).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""ElectLeaders (API key 43): versions 0-2; flexible 2+."""
+"""ElectLeaders (API key 43): versions 0-2; flexible 2+.
+
+Elects the preferred, or any, replicas as leaders.
+
+- v1: unclean elections too; an error for the whole answer (KIP-460)
+- v2: flexible
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""EndQuorumEpoch (API key 54): versions 0-1; flexible 1+."""
+"""EndQuorumEpoch (API key 54): versions 0-1; flexible 1+.
+
+A leader of the controllers resigns (KIP-595).
+
+- v1: flexible; candidates with directory ids, addresses (KIP-853)
+"""
 
 from __future__ import annotations
 

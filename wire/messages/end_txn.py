@@ -1,4 +1,13 @@
-"""EndTxn (API key 26): versions 0-5; flexible 3+."""
+"""EndTxn (API key 26): versions 0-5; flexible 3+.
+
+Commits or aborts a transaction.
+
+- v1: answered before throttled (KIP-219)
+- v2: may answer PRODUCER_FENCED
+- v3: flexible
+- v4: may answer TRANSACTION_ABORTABLE (KIP-890)
+- v5: bumps the epoch, and answers with the new id and epoch (KIP-890)
+"""
 
 from __future__ import annotations
 

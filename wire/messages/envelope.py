@@ -1,4 +1,7 @@
-"""Envelope (API key 58): versions 0; flexible 0+."""
+"""Envelope (API key 58): versions 0; flexible 0+.
+
+A broker forwards a client's request to the controller, with who sent it (KIP-590).
+"""
 
 from __future__ import annotations
 

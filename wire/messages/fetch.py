@@ -1,4 +1,26 @@
-"""Fetch (API key 1): versions 4-18; 0-3 up to 3.9; flexible 12+."""
+"""Fetch (API key 1): versions 4-18; 0-3 up to 3.9; flexible 12+.
+
+Reads record batches from partitions, waiting up to max_wait_ms for min_bytes. Consumers and following brokers both
+use it.
+
+- v1: throttle time
+- v3: a limit in bytes for the whole answer, filled in the order of the request
+- v4: isolation level, last stable offset, aborted transactions (KIP-98)
+- v5: log start offset
+- v6: may answer KAFKA_STORAGE_ERROR
+- v7: sessions, in which only what changed is named (KIP-227)
+- v8: answered before throttled (KIP-219)
+- v9: the leader epoch that the reader knows, so that either side sees it is behind (KIP-320)
+- v10: zstd (KIP-110)
+- v11: rack, and the nearest replica to read from (KIP-392)
+- v12: flexible; the epoch last read, and where the logs part (KIP-595)
+- v13: topics by id (KIP-516)
+- v14: may answer OFFSET_MOVED_TO_TIERED_STORAGE (KIP-405)
+- v15: a replica's id and epoch in a tagged field (KIP-903)
+- v16: addresses of new leaders (KIP-951)
+- v17: the replica's directory id (KIP-853)
+- v18: the replica's high watermark (KIP-1166)
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""FetchSnapshot (API key 59): versions 0-1; flexible 0+."""
+"""FetchSnapshot (API key 59): versions 0-1; flexible 0+.
+
+Reads a snapshot of the metadata log in pieces (KIP-630).
+
+- v1: the replica's directory id; addresses (KIP-853)
+"""
 
 from __future__ import annotations
 

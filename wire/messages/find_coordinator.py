@@ -1,4 +1,14 @@
-"""FindCoordinator (API key 10): versions 0-6; flexible 3+."""
+"""FindCoordinator (API key 10): versions 0-6; flexible 3+.
+
+Finds the broker that coordinates a group or a transactional id.
+
+- v1: key types (group 0, transaction 1), error message, throttle time
+- v2: answered before throttled (KIP-219)
+- v3: flexible
+- v4: several keys at once (KIP-699)
+- v5: may answer TRANSACTION_ABORTABLE (KIP-890)
+- v6: key type 2, a share partition as `group:topicId:partition` (KIP-932)
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""GetTelemetrySubscriptions (API key 71): versions 0; flexible 0+."""
+"""GetTelemetrySubscriptions (API key 71): versions 0; flexible 0+.
+
+Which metrics a client shall send, and how often (KIP-714).
+"""
 
 from __future__ import annotations
 

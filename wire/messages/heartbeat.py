@@ -1,4 +1,12 @@
-"""Heartbeat (API key 12): versions 0-4; flexible 4+."""
+"""Heartbeat (API key 12): versions 0-4; flexible 4+.
+
+A member of a classic group says that it is there, and learns of a rebalance.
+
+- v1: throttle time
+- v2: answered before throttled (KIP-219)
+- v3: static members (KIP-345)
+- v4: flexible
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""IncrementalAlterConfigs (API key 44): versions 0-1; flexible 1+."""
+"""IncrementalAlterConfigs (API key 44): versions 0-1; flexible 1+.
+
+Sets, removes, appends to and subtracts from single configs (KIP-339).
+
+- v1: flexible
+"""
 
 from __future__ import annotations
 

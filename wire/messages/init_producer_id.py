@@ -1,4 +1,14 @@
-"""InitProducerId (API key 22): versions 0-6; flexible 2+."""
+"""InitProducerId (API key 22): versions 0-6; flexible 2+.
+
+Gives a producer its id and epoch; with a transactional id it ends what an earlier producer left open (KIP-98).
+
+- v1: answered before throttled (KIP-219)
+- v2: flexible
+- v3: a producer may ask for its next epoch (KIP-360)
+- v4: a fenced producer gets PRODUCER_FENCED
+- v5: may answer TRANSACTION_ABORTABLE (KIP-890)
+- v6: two-phase commit, not stable in 4.3 (KIP-939)
+"""
 
 from __future__ import annotations
 

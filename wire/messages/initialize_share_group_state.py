@@ -1,4 +1,7 @@
-"""InitializeShareGroupState (API key 83): versions 0; flexible 0+."""
+"""InitializeShareGroupState (API key 83): versions 0; flexible 0+.
+
+Makes the state of share partitions; the group coordinator asks the share coordinator (KIP-932).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,18 @@
-"""JoinGroup (API key 11): versions 0-9; flexible 6+."""
+"""JoinGroup (API key 11): versions 0-9; flexible 6+.
+
+A member of a classic group joins or re-joins; all members' requests are answered together when the group is complete.
+The leader learns the members.
+
+- v1: rebalance timeout apart from the session timeout (KIP-62)
+- v2: throttle time
+- v3: answered before throttled (KIP-219)
+- v4: a new member is given its id first (MEMBER_ID_REQUIRED, KIP-394)
+- v5: static members (KIP-345)
+- v6: flexible
+- v7: protocol type in the answer (KIP-559)
+- v8: a reason, for logs (KIP-800)
+- v9: whether the leader need not assign (KIP-814)
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""LeaderAndIsr (API key 4): not served since 4.0; 0-7 up to 3.9; flexible 4+."""
+"""LeaderAndIsr (API key 4): not served since 4.0; 0-7 up to 3.9; flexible 4+.
+
+The controller tells brokers which partitions they lead and follow. ZooKeeper clusters only; gone in 4.0.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,13 @@
-"""LeaveGroup (API key 13): versions 0-5; flexible 4+."""
+"""LeaveGroup (API key 13): versions 0-5; flexible 4+.
+
+Members leave a classic group.
+
+- v1: throttle time
+- v2: answered before throttled (KIP-219)
+- v3: several members at once, static ones by instance id (KIP-345)
+- v4: flexible
+- v5: a reason, for logs (KIP-800)
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""ListConfigResources (API key 74): versions 0-1; flexible 0+."""
+"""ListConfigResources (API key 74): versions 0-1; flexible 0+.
+
+Resources that have configs (KIP-1142).
+
+- v0: those of client metrics only, as ListClientMetricsResources (KIP-1000)
+- v1: of the types asked for, with their type
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,13 @@
-"""ListGroups (API key 16): versions 0-5; flexible 3+."""
+"""ListGroups (API key 16): versions 0-5; flexible 3+.
+
+The groups that a broker coordinates.
+
+- v1: throttle time
+- v2: answered before throttled (KIP-219)
+- v3: flexible
+- v4: their state, and a filter by it (KIP-518)
+- v5: their type, and a filter by it (KIP-848)
+"""
 
 from __future__ import annotations
 

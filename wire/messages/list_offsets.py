@@ -1,4 +1,20 @@
-"""ListOffsets (API key 2): versions 1-11; 0 up to 3.9; flexible 6+."""
+"""ListOffsets (API key 2): versions 1-11; 0 up to 3.9; flexible 6+.
+
+Finds offsets by timestamp; the special timestamps -1 (latest), -2 (earliest) and below name ends of the log.
+
+- v0: a list of offsets, one for each segment
+- v1: one offset, with its timestamp
+- v2: isolation level; throttle time
+- v3: answered before throttled (KIP-219)
+- v4: leader epochs on both sides (KIP-320)
+- v5: may answer OFFSET_NOT_AVAILABLE
+- v6: flexible
+- v7: -3, the record with the highest timestamp (KIP-734)
+- v8: -4, the earliest offset on local disk (KIP-405)
+- v9: -5, the last offset in tiered storage (KIP-1005)
+- v10: a timeout for lookups in tiered storage (KIP-1075)
+- v11: -6, the earliest offset not yet uploaded (KIP-1023)
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""ListPartitionReassignments (API key 46): versions 0; flexible 0+."""
+"""ListPartitionReassignments (API key 46): versions 0; flexible 0+.
+
+Reassignments that are under way (KIP-455).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""ListTransactions (API key 66): versions 0-2; flexible 0+."""
+"""ListTransactions (API key 66): versions 0-2; flexible 0+.
+
+Transactions that a broker coordinates (KIP-664).
+
+- v1: only those older than so much (KIP-994)
+- v2: only those whose id matches a pattern (KIP-1152)
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,22 @@
-"""Metadata (API key 3): versions 0-13; flexible 9+."""
+"""Metadata (API key 3): versions 0-13; flexible 9+.
+
+Names the brokers, the controller, and of topics the partitions with leaders and replicas. What every client asks
+first, and again when a leader has moved. An empty list of topics is all in v0 and none from v1 on, where null is all.
+
+- v1: racks, the controller, whether a topic is internal
+- v2: cluster id
+- v3: throttle time
+- v4: whether to create what is missing
+- v5: offline replicas
+- v6: answered before throttled (KIP-219)
+- v7: leader epochs (KIP-320)
+- v8: allowed operations, on request (KIP-430)
+- v9: flexible
+- v10: topic ids in the answer (KIP-516)
+- v11: the cluster's operations have moved to DescribeCluster (KIP-700)
+- v12: topics may be asked for by id
+- v13: an error for the whole answer
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,19 @@
-"""OffsetCommit (API key 8): versions 2-10; 0-1 up to 3.9; flexible 8+."""
+"""OffsetCommit (API key 8): versions 2-10; 0-1 up to 3.9; flexible 8+.
+
+Stores a group's offsets.
+
+- v0: into ZooKeeper
+- v1: with the member and generation, and a timestamp of the commit
+- v2: with a retention time instead of the timestamp
+- v3: throttle time
+- v4: answered before throttled (KIP-219)
+- v5: no retention time any more: the broker's config decides (KIP-211)
+- v6: leader epochs (KIP-320)
+- v7: static members (KIP-345)
+- v8: flexible
+- v9: for members of the new protocol (KIP-848); an unknown group is GROUP_ID_NOT_FOUND
+- v10: topics by id
+"""
 
 from __future__ import annotations
 

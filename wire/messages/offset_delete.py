@@ -1,4 +1,7 @@
-"""OffsetDelete (API key 47): versions 0; flexible none."""
+"""OffsetDelete (API key 47): versions 0; flexible none.
+
+Deletes a group's offsets of topics that it is not subscribed to (KIP-496). Never became flexible.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,19 @@
-"""OffsetFetch (API key 9): versions 1-10; 0 up to 3.9; flexible 6+."""
+"""OffsetFetch (API key 9): versions 1-10; 0 up to 3.9; flexible 6+.
+
+Reads a group's stored offsets; -1 where there is none.
+
+- v0: from ZooKeeper
+- v1: from `__consumer_offsets`
+- v2: null for all topics; an error for the whole answer
+- v3: throttle time
+- v4: answered before throttled (KIP-219)
+- v5: leader epochs (KIP-320)
+- v6: flexible
+- v7: refuses offsets of transactions not yet ended, on request (KIP-447)
+- v8: several groups at once (KIP-709)
+- v9: member and epoch of the new protocol (KIP-848)
+- v10: topics by id
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,12 @@
-"""OffsetForLeaderEpoch (API key 23): versions 2-4; 0-1 up to 3.9; flexible 4+."""
+"""OffsetForLeaderEpoch (API key 23): versions 2-4; 0-1 up to 3.9; flexible 4+.
+
+Where a leader epoch ended: how followers and consumers find the point at which logs part (KIP-101).
+
+- v1: the epoch in the answer
+- v2: the asker's current epoch (KIP-320); throttle time
+- v3: replica id
+- v4: flexible
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,24 @@
-"""Produce (API key 0): versions 3-13; 0-2 up to 3.9; flexible 9+."""
+"""Produce (API key 0): versions 3-13; 0-2 up to 3.9; flexible 9+.
+
+Appends record batches to partitions and answers with the offset of each one's first record. With acks=0 there is no
+answer.
+
+- v1: throttle time
+- v2: log append time
+- v3: transactional id; batches are in format v2 from here on
+- v4: may answer KAFKA_STORAGE_ERROR
+- v5: log start offset in the answer
+- v6: answered before throttled (KIP-219)
+- v7: zstd (KIP-110)
+- v8: which records made a batch fail, and why (KIP-467)
+- v9: flexible
+- v10: the current leader and its address, where the one asked is not it (KIP-951)
+- v11: may answer TRANSACTION_ABORTABLE (KIP-890)
+- v12: adds its partitions to the transaction by itself (KIP-890)
+- v13: topics by id (KIP-516)
+
+Kafka 4 advertises 0-2 for old librdkafka's sake and rejects them (KAFKA-18659).
+"""
 
 from __future__ import annotations
 

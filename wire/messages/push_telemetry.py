@@ -1,4 +1,7 @@
-"""PushTelemetry (API key 72): versions 0; flexible 0+."""
+"""PushTelemetry (API key 72): versions 0; flexible 0+.
+
+A client's metrics (KIP-714).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""ReadShareGroupState (API key 84): versions 0; flexible 0+."""
+"""ReadShareGroupState (API key 84): versions 0; flexible 0+.
+
+Reads the state of share partitions; their leader asks the share coordinator (KIP-932).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""ReadShareGroupStateSummary (API key 87): versions 0-1; flexible 0+."""
+"""ReadShareGroupStateSummary (API key 87): versions 0-1; flexible 0+.
+
+Reads where share partitions start, without their records' states (KIP-932).
+
+- v1: how many deliveries are complete (KIP-1226)
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""RemoveRaftVoter (API key 81): versions 0; flexible 0+."""
+"""RemoveRaftVoter (API key 81): versions 0; flexible 0+.
+
+Takes a controller out of the voters (KIP-853).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""RenewDelegationToken (API key 39): versions 1-2; 0 up to 3.9; flexible 2+."""
+"""RenewDelegationToken (API key 39): versions 1-2; 0 up to 3.9; flexible 2+.
+
+Prolongs a delegation token (KIP-48).
+
+- v1: answered before throttled (KIP-219)
+- v2: flexible
+"""
 
 from __future__ import annotations
 

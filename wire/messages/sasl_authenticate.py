@@ -1,4 +1,10 @@
-"""SaslAuthenticate (API key 36): versions 0-2; flexible 2+."""
+"""SaslAuthenticate (API key 36): versions 0-2; flexible 2+.
+
+One step of a SASL exchange (KIP-152).
+
+- v1: how long the session lasts (KIP-368)
+- v2: flexible
+"""
 
 from __future__ import annotations
 

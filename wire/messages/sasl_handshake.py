@@ -1,4 +1,12 @@
-"""SaslHandshake (API key 17): versions 0-1; flexible none."""
+"""SaslHandshake (API key 17): versions 0-1; flexible none.
+
+Chooses the SASL mechanism.
+
+- v0: raw tokens follow, without frames of Kafka's
+- v1: SaslAuthenticate requests follow (KIP-152)
+
+Can have no v2: old clients would take it without asking (KAFKA-9577).
+"""
 
 from __future__ import annotations
 

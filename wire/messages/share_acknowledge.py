@@ -1,4 +1,9 @@
-"""ShareAcknowledge (API key 79): versions 1-2; flexible 0+."""
+"""ShareAcknowledge (API key 79): versions 1-2; flexible 0+.
+
+Acknowledges records without fetching more (KIP-932). Version 0 was a preview in 3.9 and 4.0.
+
+- v2: acknowledgements that renew (KIP-1222)
+"""
 
 from __future__ import annotations
 

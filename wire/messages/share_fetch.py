@@ -1,4 +1,10 @@
-"""ShareFetch (API key 78): versions 1-2; flexible 0+."""
+"""ShareFetch (API key 78): versions 1-2; flexible 0+.
+
+Acquires records for a member of a share group, and acknowledges earlier ones (KIP-932). Version 0 was a preview in
+3.9 and 4.0.
+
+- v2: how strictly the number of records is kept (KIP-1206); acknowledgements that renew (KIP-1222)
+"""
 
 from __future__ import annotations
 

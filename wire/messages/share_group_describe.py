@@ -1,4 +1,7 @@
-"""ShareGroupDescribe (API key 77): versions 1; flexible 0+."""
+"""ShareGroupDescribe (API key 77): versions 1; flexible 0+.
+
+State and members of share groups (KIP-932). Version 0 was a preview in 3.9 and 4.0.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""ShareGroupHeartbeat (API key 76): versions 1; flexible 0+."""
+"""ShareGroupHeartbeat (API key 76): versions 1; flexible 0+.
+
+A member's part in a share group (KIP-932). Version 0 was a preview in 3.9 and 4.0.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""StopReplica (API key 5): not served since 4.0; 0-4 up to 3.9; flexible 2+."""
+"""StopReplica (API key 5): not served since 4.0; 0-4 up to 3.9; flexible 2+.
+
+The controller tells a broker to give up replicas. ZooKeeper clusters only; gone in 4.0.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""StreamsGroupDescribe (API key 89): versions 0; flexible 0+."""
+"""StreamsGroupDescribe (API key 89): versions 0; flexible 0+.
+
+State, topology and members of streams groups (KIP-1071).
+"""
 
 from __future__ import annotations
 

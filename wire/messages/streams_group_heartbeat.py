@@ -1,4 +1,7 @@
-"""StreamsGroupHeartbeat (API key 88): versions 0; flexible 0+."""
+"""StreamsGroupHeartbeat (API key 88): versions 0; flexible 0+.
+
+A Kafka Streams client's part in its group: topology, tasks, assignment (KIP-1071).
+"""
 
 from __future__ import annotations
 

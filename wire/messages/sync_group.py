@@ -1,4 +1,13 @@
-"""SyncGroup (API key 14): versions 0-5; flexible 4+."""
+"""SyncGroup (API key 14): versions 0-5; flexible 4+.
+
+The leader of a classic group hands in the assignment, and every member gets its own.
+
+- v1: throttle time
+- v2: answered before throttled (KIP-219)
+- v3: static members (KIP-345)
+- v4: flexible
+- v5: protocol type and name on both sides, checked (KIP-559)
+"""
 
 from __future__ import annotations
 

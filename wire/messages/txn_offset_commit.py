@@ -1,4 +1,13 @@
-"""TxnOffsetCommit (API key 28): versions 0-5; flexible 3+."""
+"""TxnOffsetCommit (API key 28): versions 0-5; flexible 3+.
+
+Stores a group's offsets as part of a transaction.
+
+- v1: answered before throttled (KIP-219)
+- v2: leader epochs (KIP-320)
+- v3: flexible; member, instance and generation, so that a zombie is fenced (KIP-447)
+- v4: may answer TRANSACTION_ABORTABLE (KIP-890)
+- v5: adds its group to the transaction by itself (KIP-890)
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""UnregisterBroker (API key 64): versions 0; flexible 0+."""
+"""UnregisterBroker (API key 64): versions 0; flexible 0+.
+
+Takes a broker that is gone for good out of the cluster (KIP-631).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""UpdateFeatures (API key 57): versions 0-2; flexible 0+."""
+"""UpdateFeatures (API key 57): versions 0-2; flexible 0+.
+
+Raises and lowers feature levels (KIP-584).
+
+- v1: what kind of downgrade; validate_only (KIP-778)
+- v2: one error for all
+"""
 
 from __future__ import annotations
 

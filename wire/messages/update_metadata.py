@@ -1,4 +1,7 @@
-"""UpdateMetadata (API key 6): not served since 4.0; 0-8 up to 3.9; flexible 6+."""
+"""UpdateMetadata (API key 6): not served since 4.0; 0-8 up to 3.9; flexible 6+.
+
+The controller tells brokers of the cluster's state. ZooKeeper clusters only; gone in 4.0.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""UpdateRaftVoter (API key 82): versions 0; flexible 0+."""
+"""UpdateRaftVoter (API key 82): versions 0; flexible 0+.
+
+A voter tells the leader its addresses and versions (KIP-853).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""Vote (API key 52): versions 0-2; flexible 0+."""
+"""Vote (API key 52): versions 0-2; flexible 0+.
+
+A controller asks for votes (KIP-595).
+
+- v1: the voter's key and directory id (KIP-853)
+- v2: a vote before the vote, which changes nothing (KIP-996)
+"""
 
 from __future__ import annotations
 

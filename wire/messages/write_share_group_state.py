@@ -1,4 +1,9 @@
-"""WriteShareGroupState (API key 85): versions 0-1; flexible 0+."""
+"""WriteShareGroupState (API key 85): versions 0-1; flexible 0+.
+
+Writes the state of share partitions; their leader asks the share coordinator (KIP-932).
+
+- v1: how many deliveries are complete (KIP-1226)
+"""
 
 from __future__ import annotations
 

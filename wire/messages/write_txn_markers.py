@@ -1,4 +1,10 @@
-"""WriteTxnMarkers (API key 27): versions 1-2; 0 up to 3.9; flexible 1+."""
+"""WriteTxnMarkers (API key 27): versions 1-2; 0 up to 3.9; flexible 1+.
+
+The transaction coordinator has brokers write the marker that ends a transaction.
+
+- v1: flexible
+- v2: the transaction's protocol version (KIP-1228)
+"""
 
 from __future__ import annotations
 
