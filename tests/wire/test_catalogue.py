@@ -124,3 +124,9 @@ def test_nothing_is_imported_or_compiled_before_it_is_used() -> None:
     assert "klamm.wire.compile_encoder" in compiled
     assert "klamm.wire.compile_decoder" not in compiled
     assert "klamm.wire.blame" not in compiled
+
+
+def test_the_commands_that_need_no_wire_import_none() -> None:
+    loaded = modules_after("import klamm.tools.cli as cli; cli.main(['--version'])")
+    assert "klamm.tools.cli" in loaded
+    assert not loaded & {"construct", "trio", "klamm.wire.codec", "klamm.broker"}
