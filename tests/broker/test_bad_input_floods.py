@@ -237,7 +237,7 @@ def test_golden_requests_are_answered_or_closed(flooded: Flooded) -> None:
     flooded.is_unharmed()
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(10))
 def test_mutated_requests(flooded: Flooded, seed: int) -> None:
     random = Random(seed)
     for _ in range(25):

@@ -12,6 +12,8 @@ from .process import log_end
 from .raw_client import RawClient
 from .steps import batch, create_topic, new_producer_id, produce
 
+SENT_MS = 1_700_000_000_000
+
 
 class Producer:
     """One producer id on one partition, sending batches with whatever epoch and sequence it is told."""
@@ -24,7 +26,7 @@ class Producer:
     def send(self, sequence: int, count: int = 1, epoch: int = 0) -> Any:
         values = [b"%d" % (sequence + number) for number in range(count)]
         header = {"producer_id": self.id, "producer_epoch": epoch, "base_sequence": sequence}
-        return produce(self.client, self.topic, batch(*values, timestamp_ms=1_700_000_000_000, **header), version=9)
+        return produce(self.client, self.topic, batch(*values, timestamp_ms=SENT_MS, **header), version=9)
 
     def sent(self, sequence: int, count: int = 1, epoch: int = 0) -> int:
         answer = self.send(sequence, count, epoch)
@@ -46,6 +48,16 @@ def test_a_duplicate_of_the_last_five_batches_has_its_original_offset(address: s
             assert producer.send(sequence, 2).error_code == ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
         assert log_end(address, topic) == end
         assert producer.sent(14, 2) == end
+
+
+@pytest.mark.behaviour("7")
+def test_a_duplicate_is_answered_with_its_batch_s_time(address: str) -> None:
+    """Kafka answers the time that it remembers of the batch where it otherwise answers none."""
+    topic, _ = create_topic(address)
+    with RawClient(address) as client:
+        producer = Producer(client, topic)
+        assert producer.send(0, 3).log_append_time_ms == -1
+        assert producer.send(0, 3).log_append_time_ms == SENT_MS + 2
 
 
 @pytest.mark.behaviour("7")
