@@ -19,6 +19,7 @@ from ..storage.folder import DataFolder
 from ..wire.messages.create_topics import CreatableTopic, CreatableTopicConfig
 from .context import RequestContext
 from .fetch_sessions import FetchSessions
+from .flusher import flush_rolled_segments
 from .log_reader import read_chunks
 from .metadata.controller import Controller, Registration
 from .metadata.image import Catalogue, Endpoint
@@ -172,6 +173,7 @@ class Broker:
         """Accept connections and answer them until `stop`; then let answers leave, and close."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.reactor.run)
+            nursery.start_soon(flush_rolled_segments, self.partitions)
             for listener in self.listeners:
                 listener.open()
             self._start_chores()
