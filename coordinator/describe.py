@@ -17,6 +17,7 @@ from ..wire.messages.describe_groups import (
 )
 from ..wire.messages.list_groups import ListedGroup, ListGroupsRequest, ListGroupsResponse
 from .classic_group import ClassicGroup, State
+from .consumer_group import ConsumerGroup
 from .turn import Request
 
 #: What a group that is not there is described as.
@@ -25,8 +26,10 @@ DEAD: Final = "Dead"
 NOT_FOUND_FROM: Final = 6
 
 
-def describe_groups(groups: Mapping[str, ClassicGroup], request: Request) -> DescribeGroupsResponse:
-    """Protocol and subscriptions are shown while the group is Stable only: before, they are not settled.
+def describe_groups(groups: Mapping[str, ClassicGroup | ConsumerGroup], request: Request) -> DescribeGroupsResponse:
+    """Only classic groups are described: one of another kind is as good as none.
+
+    Protocol and subscriptions are shown while the group is Stable only: before, they are not settled.
 
     Who may do what with a group is not the coordinator's business: the caller fills that in.
     """
@@ -34,11 +37,12 @@ def describe_groups(groups: Mapping[str, ClassicGroup], request: Request) -> Des
     described = []
     for group_id in message.groups:
         group = groups.get(group_id)
-        if group is None:
+        if not isinstance(group, ClassicGroup):
             row = DescribedGroup(error_code=ErrorCode.NONE, group_id=group_id, group_state=DEAD)
             if request.api_version >= NOT_FOUND_FROM:
                 row.error_code = ErrorCode.GROUP_ID_NOT_FOUND
-                row.error_message = f"Group {group_id} not found."
+                problem = "not found" if group is None else "is not a classic group"
+                row.error_message = f"Group {group_id} {problem}."
         else:
             row = _describe(group)
         described.append(row)
@@ -67,7 +71,7 @@ def _describe(group: ClassicGroup) -> DescribedGroup:
     )
 
 
-def list_groups(groups: Mapping[str, ClassicGroup], message: ListGroupsRequest) -> ListGroupsResponse:
+def list_groups(groups: Mapping[str, ClassicGroup | ConsumerGroup], message: ListGroupsRequest) -> ListGroupsResponse:
     """Filters are taken without regard to case; one that no group can match is not an error. An empty one is none."""
     states = {state.strip().lower() for state in message.states_filter}
     kinds = {kind.lower() for kind in message.types_filter}

@@ -20,6 +20,22 @@ from ..wire.log_records.classic_group import (
     OffsetCommitKey,
     OffsetCommitValue,
 )
+from ..wire.log_records.consumer_group import (
+    ConsumerGroupCurrentMemberAssignmentKey,
+    ConsumerGroupCurrentMemberAssignmentValue,
+    ConsumerGroupMemberMetadataKey,
+    ConsumerGroupMemberMetadataValue,
+    ConsumerGroupMetadataKey,
+    ConsumerGroupMetadataValue,
+    ConsumerGroupPartitionMetadataKey,
+    ConsumerGroupPartitionMetadataValue,
+    ConsumerGroupRegularExpressionKey,
+    ConsumerGroupRegularExpressionValue,
+    ConsumerGroupTargetAssignmentMemberKey,
+    ConsumerGroupTargetAssignmentMemberValue,
+    ConsumerGroupTargetAssignmentMetadataKey,
+    ConsumerGroupTargetAssignmentMetadataValue,
+)
 
 GROUP_METADATA_VALUE_VERSION: Final = 3
 OFFSET_COMMIT_VALUE_VERSION: Final = 4
@@ -29,11 +45,19 @@ NO_EXPIRY: Final = -1
 
 _INT16 = struct.Struct(">h")
 
-#: Record type -> key and value. Type 0 is OffsetCommitKey as 0.8 wrote it; its value is the same.
+#: Record type -> key and value. Type 0 is OffsetCommitKey as 0.8 wrote it; its value is the same. 3-8 and 16 are
+#: consumer groups, of which 4 is read only: Kafka 4.0 was the last to write it.
 _CLASSES: Final[dict[int, tuple[type[Message], type[Message]]]] = {
     0: (LegacyOffsetCommitKey, OffsetCommitValue),
     1: (OffsetCommitKey, OffsetCommitValue),
     2: (GroupMetadataKey, GroupMetadataValue),
+    3: (ConsumerGroupMetadataKey, ConsumerGroupMetadataValue),
+    4: (ConsumerGroupPartitionMetadataKey, ConsumerGroupPartitionMetadataValue),
+    5: (ConsumerGroupMemberMetadataKey, ConsumerGroupMemberMetadataValue),
+    6: (ConsumerGroupTargetAssignmentMetadataKey, ConsumerGroupTargetAssignmentMetadataValue),
+    7: (ConsumerGroupTargetAssignmentMemberKey, ConsumerGroupTargetAssignmentMemberValue),
+    8: (ConsumerGroupCurrentMemberAssignmentKey, ConsumerGroupCurrentMemberAssignmentValue),
+    16: (ConsumerGroupRegularExpressionKey, ConsumerGroupRegularExpressionValue),
 }
 
 

@@ -7,6 +7,12 @@ from typing import Any, Final
 
 from ..wire.declare import Message
 from ..wire.errors import ErrorCode
+from ..wire.messages.consumer_group_describe import (
+    ConsumerGroupDescribeRequest,
+    ConsumerGroupDescribeResponse,
+)
+from ..wire.messages.consumer_group_describe import DescribedGroup as DescribedConsumerGroup
+from ..wire.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse
 from ..wire.messages.describe_groups import DescribedGroup, DescribeGroupsRequest, DescribeGroupsResponse
 from ..wire.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
 from ..wire.messages.join_group import JoinGroupRequest, JoinGroupResponse, JoinGroupResponseMember
@@ -89,6 +95,12 @@ def _describe_error(request: Request, error: ErrorCode) -> DescribeGroupsRespons
     )
 
 
+def _consumer_describe_error(request: Request, error: ErrorCode) -> ConsumerGroupDescribeResponse:
+    return ConsumerGroupDescribeResponse(
+        groups=[DescribedConsumerGroup(error_code=error, group_id=group_id) for group_id in request.message.group_ids]
+    )
+
+
 def _fetch_error(request: Request, error: ErrorCode) -> OffsetFetchResponse:
     return OffsetFetchResponse(
         groups=[
@@ -112,6 +124,8 @@ _ERRORS: Final[dict[type[Message], Callable[[Request, ErrorCode], Message]]] = {
     OffsetFetchRequest: _fetch_error,
     DescribeGroupsRequest: _describe_error,
     ListGroupsRequest: lambda request, error: ListGroupsResponse(error_code=error),
+    ConsumerGroupHeartbeatRequest: lambda request, error: ConsumerGroupHeartbeatResponse(error_code=error),
+    ConsumerGroupDescribeRequest: _consumer_describe_error,
 }
 
 

@@ -10,15 +10,19 @@ The caller drives it, one step after the other:
 `replay` is the only thing that changes what the log keeps (group metadata, offsets), live and when loading alike.
 Source: org.apache.kafka.coordinator.group.GroupCoordinatorShard, GroupMetadataManager.
 
-Left out: groups of the other kinds (KIP-848 consumer, share, streams) come with their own modules and stand in
-`groups` by their `kind`; transactional offsets, deletion of groups and expiry of offsets come with later capabilities.
+A group is of a kind, and a request finds its way by the kind of its group: classic groups are served here, those of
+KIP-848 by the `consumer_*` modules.
+
+Left out: groups of the other kinds (share, streams) come with their own modules and stand in `groups` by their
+`kind`; transactional offsets, deletion of groups and expiry of offsets come with later capabilities.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Any, Final
 
+from ..wire.declare import Message
 from ..wire.errors import ErrorCode
 from ..wire.log_records.classic_group import (
     GroupMetadataKey,
@@ -27,21 +31,35 @@ from ..wire.log_records.classic_group import (
     OffsetCommitKey,
     OffsetCommitValue,
 )
+from ..wire.log_records.consumer_group import ConsumerGroupMetadataKey
+from ..wire.messages.consumer_group_describe import ConsumerGroupDescribeRequest
+from ..wire.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest
 from ..wire.messages.describe_groups import DescribeGroupsRequest
 from ..wire.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
 from ..wire.messages.join_group import JoinGroupRequest
 from ..wire.messages.leave_group import LeaveGroupRequest, MemberIdentity, MemberResponse
 from ..wire.messages.list_groups import ListGroupsRequest
 from ..wire.messages.offset_commit import OffsetCommitRequest
-from ..wire.messages.offset_fetch import OffsetFetchRequest, OffsetFetchResponse
+from ..wire.messages.offset_fetch import (
+    OffsetFetchRequest,
+    OffsetFetchRequestGroup,
+    OffsetFetchResponse,
+    OffsetFetchResponseGroup,
+)
 from ..wire.messages.sync_group import SyncGroupRequest, SyncGroupResponse
+from . import consumer_classic, consumer_group, consumer_heartbeat, consumer_offsets, consumer_timers, records
 from . import offsets as offset_requests
-from . import records
 from .classic_group import UNKNOWN_MEMBER_ID, ClassicGroup
 from .classic_join import accepts, name_is_too_long, protocols_of, refuse_member
 from .classic_member import check_commit, check_sync, leave
 from .classic_rebalance import answer_join, answer_sync, prepare_rebalance, restart_session
 from .classic_table import Event, fire
+from .cluster_view import NO_CLUSTER, ClusterView
+from .consumer_convert import DOWNGRADED
+from .consumer_describe import describe_consumer_groups
+from .consumer_fence import time_is_up
+from .consumer_group import ConsumerGroup
+from .consumer_regex import resolve_regexes
 from .describe import describe_groups, list_groups
 from .offsets import Offsets
 from .records import CoordinatorRecord
@@ -55,12 +73,22 @@ GROUP_ID_NOT_FOUND_FROM: Final = 9  # OffsetCommit: the error of an unknown grou
 PROTOCOL_REQUIRED_FROM: Final = 5  # SyncGroup: protocol type and name must be there
 
 
+#: Requests of the classic protocol to a group of KIP-848.
+_TO_CONSUMER_GROUP: Final[dict[type, Callable[[ConsumerGroup, Request, Turn], None]]] = {
+    JoinGroupRequest: consumer_classic.join,
+    SyncGroupRequest: consumer_classic.sync,
+    HeartbeatRequest: consumer_classic.heartbeat,
+    LeaveGroupRequest: consumer_classic.leave,
+}
+
+
 class Shard:
     """`groups`: by id; each has a `kind`. `new_uuid`: makes the random part of member ids."""
 
-    def __init__(self, settings: GroupSettings, new_uuid: Callable[[], str]) -> None:
+    def __init__(self, settings: GroupSettings, new_uuid: Callable[[], str], cluster: ClusterView = NO_CLUSTER) -> None:
         self.settings = settings
-        self.groups: dict[str, ClassicGroup] = {}
+        self.cluster = cluster
+        self.groups: dict[str, ClassicGroup | ConsumerGroup] = {}
         self.offsets = Offsets()
         self._new_uuid = new_uuid
         self._deadlines: Deadlines[TimerKey] = Deadlines()
@@ -73,6 +101,8 @@ class Shard:
             LeaveGroupRequest: self._leave,
             DescribeGroupsRequest: self._describe,
             ListGroupsRequest: self._list,
+            ConsumerGroupHeartbeatRequest: self._consumer_heartbeat,
+            ConsumerGroupDescribeRequest: self._consumer_describe,
         }
 
     # --- steps ----------------------------------------------------------------------------------------------------
@@ -80,7 +110,14 @@ class Shard:
     def handle(self, request: Request, now_ms: int) -> Effects:
         """A client's request. It is answered in these effects or, if it waits for others, in later ones."""
         turn = self._turn(now_ms)
-        self._handlers[type(request.message)](request, turn)
+        message = request.message
+        to_consumer_group = _TO_CONSUMER_GROUP.get(type(message))
+        group = self.groups.get(message.group_id) if to_consumer_group is not None else None
+        # One without members is as good as none to a classic member: it becomes a classic group.
+        if to_consumer_group is not None and isinstance(group, ConsumerGroup) and group.members:
+            to_consumer_group(group, request, turn)
+        else:
+            self._handlers[type(message)](request, turn)
         return turn.effects()
 
     def next_deadline_ms(self) -> int | None:
@@ -95,7 +132,11 @@ class Shard:
             if group is None:
                 continue
             turn = self._turn(now_ms)
-            if kind == "join":
+            if isinstance(group, ConsumerGroup):
+                self._consumer_tick(group, kind, member_id, turn)
+            elif kind == DOWNGRADED:
+                fire(group, Event.LEFT, None, turn)
+            elif kind == "join":
                 fire(group, Event.JOIN_TIMEOUT, None, turn)
             elif kind == "sync":
                 fire(group, Event.SYNC_TIMEOUT, None, turn)
@@ -115,7 +156,7 @@ class Shard:
         told = error_of_log(error)
         turn.replies.extend(Reply(reply.request, error_response(reply.request, told)) for reply in effects.replies)
         for record in effects.records:
-            group = self.groups.get(record.key.group) if isinstance(record.key, GroupMetadataKey) else None
+            group = self._classic(record.key.group) if isinstance(record.key, GroupMetadataKey) else None
             if group is not None:
                 fire(group, Event.APPEND_FAILED, None, turn)
         return turn.effects()
@@ -130,6 +171,9 @@ class Shard:
         """The whole log has been replayed: members' sessions begin now, each with its full time."""
         turn = self._turn(now_ms)
         for group in self.groups.values():
+            if isinstance(group, ConsumerGroup):
+                consumer_timers.start_after_loading(group, turn)
+                continue
             for member in group.members.values():
                 restart_session(group, member, turn)
             if len(group.members) > self.settings.max_size:
@@ -140,6 +184,8 @@ class Shard:
         """Leadership is lost: all who wait are sent to look for the new coordinator. The shard is not used again."""
         turn = self._turn(0)
         for group in self.groups.values():
+            if isinstance(group, ConsumerGroup):
+                continue  # nobody waits for one
             for member in group.members.values():
                 answer_join(group, member, turn, ErrorCode.NOT_COORDINATOR, member.member_id)
                 answer_sync(member, turn, ErrorCode.NOT_COORDINATOR)
@@ -147,7 +193,11 @@ class Shard:
         return turn.replies
 
     def _turn(self, now_ms: int) -> Turn:
-        return Turn(now_ms, self.settings, self._deadlines, self._new_uuid)
+        return Turn(now_ms, self.settings, self._deadlines, self._new_uuid, self.cluster)
+
+    def _classic(self, group_id: str) -> ClassicGroup | None:
+        group = self.groups.get(group_id)
+        return group if isinstance(group, ClassicGroup) else None
 
     # --- the log --------------------------------------------------------------------------------------------------
 
@@ -164,20 +214,38 @@ class Shard:
                 self.offsets.remove(key.group, key.topic, key.partition)
         elif isinstance(key, GroupMetadataKey):
             if isinstance(value, GroupMetadataValue):
-                group = self.groups.get(key.group)
+                group = self._classic(key.group)
                 if group is None:
                     group = self.groups[key.group] = ClassicGroup(key.group, value.current_state_timestamp)
                 group.adopt(value)
             else:
                 self._forget(key.group)
+        elif isinstance(key, consumer_group.KEYS):
+            self._replay_consumer(key, value)
 
     def _forget(self, group_id: str) -> None:
-        group = self.groups.pop(group_id, None)
+        group = self._classic(group_id)
         if group is not None:
+            del self.groups[group_id]
             for member_id in (*group.members, *group.pending_join):
                 self._deadlines.cancel(("session", group_id, member_id))
             self._deadlines.cancel(("join", group_id, ""))
             self._deadlines.cancel(("sync", group_id, ""))
+
+    def _replay_consumer(self, key: Any, value: Message | None) -> None:
+        """A record of a consumer group. The first one makes it, in the place of a group that only kept offsets; its
+        tombstones are of no interest to a group that has become a classic one."""
+        group = self.groups.get(key.group_id)
+        if isinstance(key, ConsumerGroupMetadataKey) and value is None:
+            if isinstance(group, ConsumerGroup):
+                del self.groups[key.group_id]
+                self._deadlines.cancel((consumer_timers.REGEX, key.group_id, ""))
+            return
+        if not isinstance(group, ConsumerGroup):
+            if value is None:
+                return
+            group = self.groups[key.group_id] = ConsumerGroup(key.group_id)
+        group.replay(key, value)
 
     # --- requests -------------------------------------------------------------------------------------------------
 
@@ -192,7 +260,7 @@ class Shard:
             error = ErrorCode.INVALID_SESSION_TIMEOUT
         elif name_is_too_long(request):
             error = ErrorCode.INVALID_REQUEST
-        group = self.groups.get(message.group_id)
+        group = self._classic(message.group_id)
         if not error and group is None and member_id != UNKNOWN_MEMBER_ID:
             error = ErrorCode.UNKNOWN_MEMBER_ID
         if error:
@@ -200,9 +268,13 @@ class Shard:
             return
         is_new = group is None
         if group is None:
+            empty_one = self.groups.get(message.group_id)
+            if isinstance(empty_one, ConsumerGroup):
+                turn.records += empty_one.tombstones()
             group = self.groups[message.group_id] = ClassicGroup(message.group_id, turn.now_ms)
+        ended = len(turn.records)
         self._join_group(group, request, turn)
-        if is_new and not turn.records:
+        if is_new and len(turn.records) == ended:
             # Kafka keeps a group from its first JoinGroup on, even from a refused one.
             empty = GroupMetadataValue(
                 protocol=None, leader=None, generation=0, current_state_timestamp=group.state_timestamp_ms
@@ -229,7 +301,7 @@ class Shard:
 
     def _sync(self, request: Request, turn: Turn) -> None:
         message: SyncGroupRequest = request.message
-        group = self.groups.get(message.group_id)
+        group = self._classic(message.group_id)
         if request.api_version >= PROTOCOL_REQUIRED_FROM and None in (message.protocol_type, message.protocol_name):
             error = ErrorCode.INCONSISTENT_GROUP_PROTOCOL
         elif not message.group_id:
@@ -245,7 +317,7 @@ class Shard:
 
     def _heartbeat(self, request: Request, turn: Turn) -> None:
         message: HeartbeatRequest = request.message
-        group = self.groups.get(message.group_id)
+        group = self._classic(message.group_id)
         if group is None:
             error = ErrorCode.UNKNOWN_MEMBER_ID if message.group_id else ErrorCode.INVALID_GROUP_ID
         else:
@@ -262,7 +334,7 @@ class Shard:
         if not message.group_id:
             turn.reply(request, error_response(request, ErrorCode.INVALID_GROUP_ID))
             return
-        group = self.groups.get(message.group_id)
+        group = self._classic(message.group_id)
         leaving = message.members
         if request.api_version < MEMBER_ERRORS_FROM:
             leaving = [MemberIdentity(member_id=message.member_id)]
@@ -282,7 +354,9 @@ class Shard:
         message: OffsetCommitRequest = request.message
         group = self.groups.get(message.group_id)
         generation = message.generation_id_or_member_epoch
-        if group is not None:
+        if isinstance(group, ConsumerGroup):
+            error = consumer_offsets.check_commit(group, message, request.api_version)
+        elif group is not None:
             error = check_commit(group, message.member_id, message.group_instance_id, generation)
         elif generation < 0:
             error = ErrorCode.NONE  # an administrator's, or a consumer's that assigns itself
@@ -293,7 +367,7 @@ class Shard:
         if error:
             turn.reply(request, commit_error(request, error))
             return
-        if group is not None:
+        if isinstance(group, ClassicGroup):
             fire(group, Event.COMMITTED, message.member_id, turn)
         turn.reply(request, offset_requests.commit(message, turn))
 
@@ -301,11 +375,32 @@ class Shard:
         message: OffsetFetchRequest = request.message
         turn.reply(
             request,
-            OffsetFetchResponse(groups=[offset_requests.fetch(self.offsets, group) for group in message.groups]),
+            OffsetFetchResponse(groups=[self._fetch_offsets(asked) for asked in message.groups]),
         )
+
+    def _fetch_offsets(self, asked: OffsetFetchRequestGroup) -> OffsetFetchResponseGroup:
+        group = self.groups.get(asked.group_id)
+        error = consumer_offsets.check_fetch(group, asked) if isinstance(group, ConsumerGroup) else ErrorCode.NONE
+        if error:
+            return OffsetFetchResponseGroup(group_id=asked.group_id, topics=[], error_code=error)
+        return offset_requests.fetch(self.offsets, asked)
 
     def _describe(self, request: Request, turn: Turn) -> None:
         turn.reply(request, describe_groups(self.groups, request))
 
     def _list(self, request: Request, turn: Turn) -> None:
         turn.reply(request, list_groups(self.groups, request.message))
+
+    # --- consumer groups ------------------------------------------------------------------------------------------
+
+    def _consumer_heartbeat(self, request: Request, turn: Turn) -> None:
+        consumer_heartbeat.heartbeat(self.groups.get(request.message.group_id), request, turn)
+
+    def _consumer_describe(self, request: Request, turn: Turn) -> None:
+        turn.reply(request, describe_consumer_groups(self.groups, request.message, turn))
+
+    def _consumer_tick(self, group: ConsumerGroup, kind: str, member_id: str, turn: Turn) -> None:
+        if kind == consumer_timers.REGEX:
+            resolve_regexes(group, turn)
+        else:
+            time_is_up(group, kind, member_id, turn)

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..wire.declare import Message
+from .cluster_view import ClusterView
 from .records import CoordinatorRecord
 from .settings import GroupSettings
 from .timers import Deadlines
 
-#: (what is due, group id, member id or ""); what: "session", "join" or "sync".
+#: (what is due, group id, member id or ""); what: "session", "join" or "sync", and those of `consumer_timers.py`.
 TimerKey = tuple[str, str, str]
 
 
@@ -41,17 +42,24 @@ class Effects(NamedTuple):
 
 
 class Turn:
-    """One step while it is being made. `now_ms`: epoch milliseconds; `new_uuid`: the random part of new member ids."""
+    """One step while it is being made. `now_ms`: epoch milliseconds; `new_uuid`: the random part of new member ids;
+    `cluster`: the topics there are."""
 
-    __slots__ = ("deadlines", "new_uuid", "now_ms", "records", "replies", "settings")
+    __slots__ = ("cluster", "deadlines", "new_uuid", "now_ms", "records", "replies", "settings")
 
     def __init__(
-        self, now_ms: int, settings: GroupSettings, deadlines: Deadlines[TimerKey], new_uuid: Callable[[], str]
+        self,
+        now_ms: int,
+        settings: GroupSettings,
+        deadlines: Deadlines[TimerKey],
+        new_uuid: Callable[[], str],
+        cluster: ClusterView,
     ) -> None:
         self.now_ms = now_ms
         self.settings = settings
         self.deadlines = deadlines
         self.new_uuid = new_uuid
+        self.cluster = cluster
         self.records: list[CoordinatorRecord] = []
         self.replies: list[Reply] = []
 
