@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-from klamm.wire.apis import BY_NAME
+from klamm.wire.apis import APIS, BY_NAME
 from klamm.wire.codec import encode
 from klamm.wire.declare import Message
 from klamm.wire.errors import ErrorCode
@@ -68,27 +68,8 @@ UNREAD = "malformed-unread"
 #: A name that others collide with.
 DOTTED = "malformed.dotted"
 
-SERVED = (
-    "Produce",
-    "Fetch",
-    "ListOffsets",
-    "Metadata",
-    "OffsetCommit",
-    "OffsetFetch",
-    "FindCoordinator",
-    "JoinGroup",
-    "Heartbeat",
-    "LeaveGroup",
-    "SyncGroup",
-    "DescribeGroups",
-    "ListGroups",
-    "ApiVersions",
-    "CreateTopics",
-    "DeleteTopics",
-    "InitProducerId",
-    "DescribeConfigs",
-    "DescribeCluster",
-)
+#: Every API that Kafka 4.3.1 answers on a broker's listener.
+SERVED = tuple(api.name for api in APIS if "broker" in api.listeners)
 
 MAX_INT32 = 2**31 - 1
 UNKNOWN_ID = bytes(range(16))
