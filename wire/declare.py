@@ -8,7 +8,8 @@ and where they apply the versions in which it may be null, its tag, its default.
 
 The rows are the one source: the construct schema (`schema.py`), the codecs (`compile_decoder.py`,
 `compile_encoder.py`), the JSON form (`json_form.py`) and what `klamm wire show` prints are made from them. The words
-follow Kafka's message JSON (`clients/src/main/resources/common/message/README.md` of Apache Kafka): `versions` is `a+`, `a-b`, `a` or `none`.
+follow Kafka's message JSON (`clients/src/main/resources/common/message/README.md` of Apache Kafka): `versions` is
+`a+`, `a-b`, `a` or `none`.
 
 Instances are plain slotted objects. Arguments are keywords; what is left out has its default. A struct or array that
 is a default must not be changed in place by others than its owner.
