@@ -97,6 +97,7 @@ class Connection:
         "fd",
         "frame",
         "frame_filled",
+        "frame_size",
         "in_flight",
         "interest",
         "last_active_ms",
@@ -125,6 +126,7 @@ class Connection:
         self.buffered = b""  # complete or half frames that were read and not yet handled
         self.frame: bytearray | None = None  # a large frame that is being read
         self.frame_filled = 0
+        self.frame_size = 0
         self.in_flight: Pending[Any] | None = None
         self.out: deque[bytes | memoryview | FileSlice] = deque()  # not yet sent
         self.answer_bytes = 0
@@ -167,15 +169,19 @@ class Connection:
         self._handle(memoryview(data), len(data))
 
     def _read_large_frame(self, frame: bytearray) -> None:
+        if self.frame_filled == len(frame):
+            # Memory follows the bytes that have come: a mere claim of 100 MB does not take 100 MB.
+            frame.extend(bytes(min(len(frame), self.frame_size - len(frame))))
         try:
-            count = self.sock.recv_into(memoryview(frame)[self.frame_filled :])
+            with memoryview(frame) as view:
+                count = self.sock.recv_into(view[self.frame_filled :])
         except (BlockingIOError, InterruptedError):
             return
         if not count:
             self.close()
             return
         self.frame_filled += count
-        if self.frame_filled == len(frame):
+        if self.frame_filled == self.frame_size:
             self.frame = None
             self._handle_frame(frame)
             self._send()
@@ -208,10 +214,10 @@ class Connection:
         self._send()
 
     def _begin_large_frame(self, size: int, start: memoryview) -> None:
-        # Zeroed memory of this size costs nothing until it is filled: a mere claim of 100 MB does not take 100 MB.
-        self.frame = bytearray(size)
+        self.frame = bytearray(READ_BYTES)
         self.frame[: len(start)] = start
         self.frame_filled = len(start)
+        self.frame_size = size
 
     def _queue_turn(self) -> None:
         if not self.turn_queued:
