@@ -2,7 +2,7 @@
 
     python -m compat_tests.behaviours.record HOST:PORT     of a fresh Kafka (compat_tests/kafka_peer/peer.py starts one)
 
-A line is {"name", "hex", "half"?, "kafka": outcome}, in the order of malformed.py; outcomes.py says what an outcome is.
+A line is {"name", "hex", "half"?, "kafka": outcome}, in the order of malformed.py; tests/broker/outcomes.py says what an outcome is.
 Where klamm is meant to differ, "klamm" and "why" stand beside it, from DIFFERENCES here.
 """
 
@@ -19,7 +19,8 @@ from klamm.wire.messages.metadata import MetadataRequest
 from tests.broker.outcomes import observe
 from tests.broker.raw_client import ask
 
-from .malformed import TOPIC, cases, prepare
+from .build import TOPIC
+from .malformed import cases, prepare
 
 Outcome = dict[str, Any]
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from compat_tests.behaviours.malformed import TOPIC, prepare
+from compat_tests.behaviours.build import TOPIC
+from compat_tests.behaviours.malformed import prepare
 
 from .outcomes import Case, observe
 from .process import log_end
