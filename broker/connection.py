@@ -170,8 +170,10 @@ class Connection:
 
     def _read_large_frame(self, frame: bytearray) -> None:
         if self.frame_filled == len(frame):
-            # Memory follows the bytes that have come: a mere claim of 100 MB does not take 100 MB.
-            frame.extend(bytes(min(len(frame), self.frame_size - len(frame))))
+            # Memory follows the bytes that have come: a mere claim of 100 MB does not take 100 MB. Repeating it is
+            # how a bytearray doubles without a second object, whose memory malloc would keep.
+            frame *= 2
+            del frame[self.frame_size :]
         try:
             with memoryview(frame) as view:
                 count = self.sock.recv_into(view[self.frame_filled :])
@@ -262,6 +264,8 @@ class Connection:
             return
         if version >= row.flexible_from:
             position = self._skip_tags(frame, position)
+        if position > len(frame):
+            raise CloseConnection(f"a request header that ends behind its frame of {len(frame)} bytes")
         decoder = row.decoders.get(version) or row.decoder(version)
         try:
             request, _ = decoder(frame, position)

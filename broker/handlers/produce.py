@@ -25,7 +25,7 @@ from ...wire.messages.produce import (
     ProduceResponse,
     TopicProduceResponse,
 )
-from ...wire.records import BATCH_OVERHEAD, COMPRESSION_MASK, TRANSACTIONAL_FLAG
+from ...wire.records import BATCH_OVERHEAD, COMPRESSION_MASK, MAGIC, TRANSACTIONAL_FLAG
 from ..connection import CloseConnection
 from ..context import RequestContext
 from ..partition import Partition
@@ -35,7 +35,8 @@ ADMIN_CLIENT_ID: Final = "__admin_client"
 _RECORDS_REFUSED: Final = frozenset({ErrorCode.INVALID_RECORD, ErrorCode.INVALID_TIMESTAMP})
 _ZSTD: Final = 4
 _ZSTD_FROM: Final = 7
-#: The low byte of a batch's attributes.
+#: Where a batch's magic and the low byte of its attributes stand.
+_MAGIC_AT: Final = 16
 _ATTRIBUTES_LOW: Final = 22
 _TOPIC_IDS_FROM: Final = 13
 
@@ -90,7 +91,7 @@ def _append(
     records = data.records
     if records is None:
         raise NotOneBatchError(ErrorCode.INVALID_RECORD, "Produce requests must have records")
-    if len(records) >= BATCH_OVERHEAD:
+    if len(records) >= BATCH_OVERHEAD and records[_MAGIC_AT] == MAGIC:
         attributes = records[_ATTRIBUTES_LOW]
         if attributes & TRANSACTIONAL_FLAG:
             _refuse_transactional(transactional_id, context.api_version)
