@@ -40,6 +40,7 @@ CLIENTS: dict[str, Callable[[], str | None]] = {
     "java": _programs("java", "javac", "mvn"),
     "spring": _programs("java", "javac", "mvn"),
     "kafka_peer": peer.missing,
+    "wire_codecs": _programs("java", "javac", "mvn"),
     "kill": _python_modules("confluent_kafka"),
 }
 

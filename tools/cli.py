@@ -6,6 +6,7 @@ change).
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -62,6 +63,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except FailedError as error:
         print(f"klamm: {error}", file=sys.stderr)
         return FAILED
+    except BrokenPipeError:
+        # Whoever read the output has had enough (`| head`); Python's own flush at exit must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
     except KeyboardInterrupt:
         return FAILED
     return code

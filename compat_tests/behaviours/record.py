@@ -2,8 +2,8 @@
 
     python -m compat_tests.behaviours.record HOST:PORT     of a fresh Kafka (compat_tests/kafka_peer/peer.py starts one)
 
-A line is {"name", "hex", "half"?, "kafka": outcome}, in the order of malformed.py; tests/broker/outcomes.py says what an outcome is.
-Where klamm is meant to differ, "klamm" and "why" stand beside it, from DIFFERENCES here.
+A line is {"name", "hex", "half"?, "kafka": outcome}, in the order of malformed.py; tests/broker/outcomes.py says what
+an outcome is. Where klamm is meant to differ, "klamm" and "why" stand beside it, from DIFFERENCES here.
 """
 
 from __future__ import annotations

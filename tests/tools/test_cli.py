@@ -98,3 +98,9 @@ def test_a_start_loads_no_compression_and_no_handler() -> None:
         "klamm.wire.messages.produce",
         "klamm.broker.handlers.fetch",
     } == {"tempfile"}
+
+
+def test_a_reader_that_has_had_enough_is_no_failure() -> None:
+    command = f"{sys.executable} -m klamm wire list | head -1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
