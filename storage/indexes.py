@@ -94,6 +94,11 @@ class SortedIndex:
         number = self._search(key, 0)
         return self[number - 1] if number else None
 
+    def ceiling_value(self, value: int) -> tuple[int, int] | None:
+        """The first entry whose value is at least `value`, None if there is none."""
+        number = self._search(value - 1, 1)
+        return self[number] if number < len(self) else None
+
     def keep_values_below(self, value: int) -> None:
         """Drops the entries at the end whose value is `value` or more."""
         self._keep(self._search(value - 1, 1))

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 from .checks import Batch, Origin
 from .config import LogConfig
 from .pending import Pending
+from .transactions import AbortedTransaction
 
 
 class AppendInfo(NamedTuple):
@@ -89,7 +90,13 @@ class PartitionLog(Protocol):
     def high_watermark(self, offset: int) -> None: ...
 
     def append_as_leader(
-        self, batch: Batch, *, leader_epoch: int, now_ms: int, origin: Origin = Origin.CLIENT
+        self,
+        batch: Batch,
+        *,
+        leader_epoch: int,
+        now_ms: int,
+        origin: Origin = Origin.CLIENT,
+        transaction_version: int = 0,
     ) -> AppendInfo | Pending[AppendInfo]: ...
 
     def append_as_follower(self, batches: Batch, *, now_ms: int) -> AppendInfo | Pending[AppendInfo]: ...
@@ -97,6 +104,10 @@ class PartitionLog(Protocol):
     def read(
         self, offset: int, max_bytes: int, *, max_offset: int, min_one: bool = True
     ) -> ReadResult | Pending[ReadResult]: ...
+
+    def aborted_in_read(
+        self, offset: int, size_bytes: int
+    ) -> list[AbortedTransaction] | Pending[list[AbortedTransaction]]: ...
 
     def offset_for_timestamp(self, timestamp_ms: int) -> TimestampOffset | Pending[TimestampOffset]: ...
 

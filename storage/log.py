@@ -3,8 +3,8 @@
 Synchronous and single-threaded: it belongs to the broker's loop. Only `FlushJob.run` may be called from a worker
 thread. Source: org.apache.kafka.storage.internals.log.UnifiedLog, LocalLog.
 
-Left out: compaction and the aborted-transaction index (`last_stable_offset` is the high watermark until then),
-file.delete.delay.ms (a removed segment's file is unlinked at once; readers with a lease read on), tiered storage.
+Left out: compaction, file.delete.delay.ms (a removed segment's file is unlinked at once; readers with a lease read
+on), tiered storage.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from ..wire.records import (
     TRANSACTIONAL_FLAG,
     BatchHeader,
     add_sequence,
+    batch_records,
+    decode_end_txn_marker,
     iter_batches,
     verify_batch,
 )
@@ -36,11 +38,12 @@ from .leader_epochs import LeaderEpochCache, save_leader_epochs
 from .lookups import first_at_or_after, with_max_timestamp
 from .producers import DEFAULT_EXPIRATION_MS, ProducerState
 from .recent import RecentBatches
-from .recovery import producers_at, recover_log, replay
+from .recovery import end_transaction, producers_at, recover_log, replay
 from .retention import segments_to_delete
 from .segment import Segment
 from .segments import SegmentList
 from .snapshots import Snapshots
+from .transactions import AbortedTransaction
 
 _BATCH_HEAD: Final = struct.Struct(">qii")  # base offset, length, partition leader epoch
 _pack_head: Final = _BATCH_HEAD.pack
@@ -144,6 +147,7 @@ class Log:
         self._save_epochs()
         self._snapshots.remove_strays(set(self._segments.bases))
         self.producers.expire(now_ms, self.expiration_ms)
+        self.producers.replicated(self._high_watermark)
         self._activate(now_ms)
 
     def _begin_at(self, offset: int, now_ms: int) -> None:
@@ -168,11 +172,15 @@ class Log:
     def high_watermark(self, offset: int) -> None:
         if offset > self._high_watermark:
             self._high_watermark = min(offset, self.log_end_offset)
+            if self.producers.has_unreplicated:
+                self.producers.replicated(self._high_watermark)
 
     @property
     def last_stable_offset(self) -> int:
-        """The high watermark: no transaction holds it back yet."""
-        return self._high_watermark
+        """Before it every transaction is decided and all is below the high watermark: what read_committed reads."""
+        first, high_watermark = self.producers.first_unstable_offset, self._high_watermark
+        # DeleteRecords may have moved the start beyond the beginning of an open transaction.
+        return high_watermark if high_watermark <= first else max(first, self.log_start_offset)
 
     @property
     def size_bytes(self) -> int:
@@ -194,12 +202,19 @@ class Log:
     # --- appending ------------------------------------------------------------------------------------------------
 
     def append_as_leader(
-        self, batch: Batch, *, leader_epoch: int, now_ms: int, origin: Origin = Origin.CLIENT
+        self,
+        batch: Batch,
+        *,
+        leader_epoch: int,
+        now_ms: int,
+        origin: Origin = Origin.CLIENT,
+        transaction_version: int = 0,
     ) -> AppendInfo:
         """Gives one batch its offsets and writes it (into the page cache).
 
-        Raises RecordError, RecordsRejected, KafkaError (checks.py, producers.py), RECORD_LIST_TOO_LARGE for one
-        larger than a segment, KAFKA_STORAGE_ERROR when the disk fails or is full: the log is then as it was before.
+        `transaction_version`: of the client whose transaction an end marker ends. Raises RecordError, RecordsRejected,
+        KafkaError (checks.py, producers.py), RECORD_LIST_TOO_LARGE for one larger than a segment, KAFKA_STORAGE_ERROR
+        when the disk fails or is full: the log is then as it was before.
         """
         header, batch = accept(batch, self.config, now_ms, origin)
         _, length, _, _, _, attributes, delta, _, timestamp, producer_id, producer_epoch, sequence, _ = header
@@ -210,22 +225,36 @@ class Log:
                 f"Message batch size is {size} bytes in append, which exceeds the maximum configured segment size of "
                 f"{self.config.segment_bytes}.",
             )
-        if producer_id >= 0 and origin is Origin.CLIENT:
-            earlier = self.producers.check(producer_id, producer_epoch, sequence, add_sequence(sequence, delta))
-            if earlier is not None:
-                return AppendInfo(
-                    earlier.first_offset, earlier.last_offset, earlier.timestamp_ms, self.log_start_offset, True
+        marker: tuple[int, int] | None = None
+        if producer_id >= 0:
+            if origin is Origin.CLIENT:
+                earlier = self.producers.check(
+                    producer_id,
+                    producer_epoch,
+                    sequence,
+                    add_sequence(sequence, delta),
+                    bool(attributes & TRANSACTIONAL_FLAG),
                 )
+                if earlier is not None:
+                    return AppendInfo(
+                        earlier.first_offset, earlier.last_offset, earlier.timestamp_ms, self.log_start_offset, True
+                    )
+            elif attributes & CONTROL_FLAG:
+                marker = next(map(decode_end_txn_marker, batch_records(batch)), None)
+                if marker is not None:
+                    self.producers.check_marker(producer_id, producer_epoch, marker[1], transaction_version)
+            else:
+                self.producers.check_epoch(producer_id, producer_epoch)
         base_offset = self.log_end_offset
         last_offset = base_offset + delta
         if leader_epoch > self.leader_epochs.latest:
             self.assign_leader_epoch(leader_epoch)
         head = _pack_head(base_offset, length, leader_epoch)
-        position = self._write((head, memoryview(batch)[16:]), size, last_offset, timestamp, now_ms)
+        self._write((head, memoryview(batch)[16:]), size, last_offset, timestamp, now_ms)
         if producer_id >= 0:
-            if attributes & CONTROL_FLAG:
-                replay(self.producers, self._active, position, BatchHeader._make(header))
-            else:
+            if marker is not None:
+                end_transaction(self.producers, self._active, base_offset, BatchHeader._make(header), marker)
+            elif not attributes & CONTROL_FLAG:
                 self.producers.record(
                     producer_id,
                     producer_epoch,
@@ -401,6 +430,33 @@ class Log:
             raise storage_error(error, f"read in {self.folder}") from error
 
     @_storage_errors
+    def aborted_transactions(self, offset: int, end_offset: int) -> list[AbortedTransaction]:
+        """The aborted transactions with records in [offset, end_offset), by ascending markers."""
+        found: list[AbortedTransaction] = []
+        for segment in self._segments.items[self._segments.number_of(offset) :]:
+            some, complete = segment.transactions.between(offset, end_offset)
+            found += some
+            if complete:
+                break
+        return found
+
+    @_storage_errors
+    def aborted_in_read(self, offset: int, size_bytes: int) -> list[AbortedTransaction]:
+        """The aborted transactions that a reader of `size_bytes` from `offset` on must know; perhaps a few more that
+        begin a little behind."""
+        segments = self._segments.items[self._segments.number_of(offset) :]
+        if not any(segment.transactions for segment in segments):
+            return []
+        end_offset = self.log_end_offset
+        for number, segment in enumerate(segments):
+            found = segment.find(offset)
+            if found is not None:
+                next_base = segments[number + 1].base_offset if number + 1 < len(segments) else end_offset
+                end_offset = segment.end_offset_of(found[0] + size_bytes) or next_base
+                break
+        return self.aborted_transactions(offset, end_offset)
+
+    @_storage_errors
     def offset_for_timestamp(self, timestamp_ms: int) -> TimestampOffset:
         """The first record at or after `timestamp_ms`; NOT_FOUND if there is none. Looks up to the log's end."""
         return first_at_or_after(self._segments.items, timestamp_ms, self.log_start_offset)
@@ -472,6 +528,7 @@ class Log:
             self.leader_epochs.truncate_end(end_offset)
             self._save_epochs()
             self.producers = producers_at(self._segments, self._snapshots, end_offset)
+            self.producers.replicated(self._high_watermark)
             self._activate(now_ms)
         self.failed = None
 

@@ -27,7 +27,7 @@ from .segment import (
     file_name,
 )
 from .segments import SegmentList
-from .snapshots import Snapshots
+from .snapshots import NEWEST, Snapshots
 
 #: Left behind by a crash in the middle of a replacement or a delayed removal.
 _LEFTOVER_SUFFIXES: Final = (".tmp", ".deleted", ".cleaned")
@@ -36,9 +36,10 @@ Visit = Callable[[Segment, int, BatchHeader], None]
 
 
 class FolderListing:
-    """Base offsets of the segments and offsets of the producer snapshots in a partition's folder, ascending."""
+    """Base offsets of the segments and offsets of the producer snapshots in a partition's folder, ascending;
+    `transactions`: base offsets of the segments that have a transaction index."""
 
-    __slots__ = ("segments", "snapshots")
+    __slots__ = ("segments", "snapshots", "transactions")
 
     def __init__(self, files: Files, folder: str) -> None:
         """Removes what a crash left behind: temporary files, indexes without their log."""
@@ -52,6 +53,7 @@ class FolderListing:
                 by_suffix.setdefault(suffix, []).append(int(stem))
         self.segments = sorted(by_suffix.get(LOG_SUFFIX, []))
         self.snapshots = sorted(by_suffix.get(SNAPSHOT_SUFFIX, []))
+        self.transactions = frozenset(by_suffix.get(TRANSACTION_INDEX_SUFFIX, ()))
         logs = set(self.segments)
         for suffix in (INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX):
             for base_offset in by_suffix.get(suffix, []):
@@ -81,6 +83,8 @@ def recover_log(cache: HandleCache, folder: str, config: LogConfig, trusted_offs
     files = cache.files
     listing = FolderListing(files, folder)
     segments = SegmentList(cache, folder, listing.segments)
+    for segment in segments.items:
+        segment.transactions.has_file = segment.base_offset in listing.transactions
     snapshots = Snapshots(files, folder, listing.snapshots)
     leader_epochs = load_leader_epochs(files, folder)
     if leader_epochs is None:  # lost or damaged: each batch knows its epoch
@@ -88,21 +92,26 @@ def recover_log(cache: HandleCache, folder: str, config: LogConfig, trusted_offs
         for segment in segments.items:
             for _, header in segment.headers():
                 leader_epochs.assign(header.partition_leader_epoch, header.base_offset)
-    state, snapshot_offset = snapshots.load()
-    walked_from: int | None = None
+    first = segments.number_of(trusted_offset)
+    # What is walked with `verify` loses its transaction index from there on: the producers must be known as they were
+    # before it, and their later snapshots are made again on the way.
+    state, snapshot_offset = snapshots.load(segments.bases[first] if verify and segments.bases else NEWEST)
+    caught_up = False
+
+    def catch_up(offset: int) -> None:
+        nonlocal caught_up
+        if not caught_up:
+            caught_up = True
+            replay_range(state, segments, snapshot_offset, offset)
 
     def visit(segment: Segment, position: int, header: BatchHeader) -> None:
-        nonlocal walked_from
-        if walked_from is None:
-            walked_from = header.base_offset
-            replay_range(state, segments, snapshot_offset, walked_from)
+        catch_up(header.base_offset)
         if header.partition_leader_epoch > leader_epochs.latest:
             leader_epochs.assign(header.partition_leader_epoch, header.base_offset)
         if header.base_offset >= snapshot_offset:
             replay(state, segment, position, header)
 
     log_end_offset = 0
-    first = segments.number_of(trusted_offset)
     for number in range(first, len(segments)):
         segment = segments.items[number]
         log_end_offset, cut = recover_segment(
@@ -113,10 +122,13 @@ def recover_log(cache: HandleCache, folder: str, config: LogConfig, trusted_offs
             break
         if number + 1 < len(segments):
             segment.finish()
+            if verify:
+                catch_up(log_end_offset)
+                snapshots.take(segments.bases[number + 1], state)
     if snapshot_offset > log_end_offset:
         state = producers_at(segments, snapshots, log_end_offset)
-    elif walked_from is None:
-        replay_range(state, segments, snapshot_offset, log_end_offset)
+    else:
+        catch_up(log_end_offset)
     return Recovered(segments, snapshots, leader_epochs, state, log_end_offset)
 
 
@@ -145,6 +157,8 @@ def recover_segment(
         raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{segment.handle.path} holds message sets of magic 0 or 1")
     entry = segment.offset_index.floor(trusted_offset - 1 - segment.base_offset)
     segment.reset_indexes(entry[0] + 1 if entry else 0)
+    if verify:
+        segment.transactions.keep_below(segment.base_offset + entry[0] + 1 if entry else 0)
     end = start = entry[1] if entry else 0
     next_offset = segment.base_offset
     segment.first_timestamp_ms = None
@@ -179,7 +193,7 @@ def replay(state: ProducerState, segment: Segment, position: int, header: BatchH
         for record in batch_records(segment.read(position, header.size_bytes)):
             marker = decode_end_txn_marker(record)
             if marker is not None:
-                state.record_end_marker(header.producer_id, header.producer_epoch, marker[1], header.max_timestamp_ms)
+                end_transaction(state, segment, header.base_offset, header, marker)
     else:
         state.record(
             header.producer_id,
@@ -190,3 +204,12 @@ def replay(state: ProducerState, segment: Segment, position: int, header: BatchH
             header.max_timestamp_ms,
             header.is_transactional,
         )
+
+
+def end_transaction(
+    state: ProducerState, segment: Segment, offset: int, header: BatchHeader, marker: tuple[int, int]
+) -> None:
+    """An end marker, (control type, coordinator epoch), stands at `offset` in the segment."""
+    aborted = state.end_transaction(header.producer_id, header.producer_epoch, header.max_timestamp_ms, offset, marker)
+    if aborted is not None:
+        segment.transactions.append(aborted)

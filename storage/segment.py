@@ -1,4 +1,4 @@
-"""One segment: a `.log` of record batches with its two sparse indexes, and the walks along it.
+"""One segment: a `.log` of record batches with its indexes, and the walks along it.
 
 Source: org.apache.kafka.storage.internals.log.LogSegment, FileRecords.
 """
@@ -21,6 +21,7 @@ from ..wire.records import (
 from .files import Files, empty, remove_if_there
 from .handles import Handle, HandleCache
 from .indexes import OFFSET_ENTRY, TIME_ENTRY, SortedIndex
+from .transactions import TransactionIndex
 
 LOG_SUFFIX: Final = ".log"
 INDEX_SUFFIX: Final = ".index"
@@ -110,6 +111,7 @@ class Segment:
         "offset_index",
         "size",
         "time_index",
+        "transactions",
     )
 
     def __init__(self, cache: HandleCache, folder: str, base_offset: int) -> None:
@@ -120,6 +122,7 @@ class Segment:
         self.handle = cache.handle(self.path(LOG_SUFFIX))
         self.offset_index = SortedIndex(cache, cache.handle(self.path(INDEX_SUFFIX)), OFFSET_ENTRY)
         self.time_index = SortedIndex(cache, cache.handle(self.path(TIME_INDEX_SUFFIX)), TIME_ENTRY)
+        self.transactions = TransactionIndex(cache, cache.handle(self.path(TRANSACTION_INDEX_SUFFIX)))
         self.size = 0
         self.bytes_since_index = 0
         self.max_timestamp_ms = NO_TIMESTAMP
@@ -216,6 +219,7 @@ class Segment:
         """Writes the entries that are only in memory."""
         self.offset_index.flush()
         self.time_index.flush()
+        self.transactions.flush()
 
     def finish(self) -> None:
         """Nothing more is appended (or the process ends): the largest timestamp goes into the time index."""
@@ -252,6 +256,12 @@ class Segment:
                 return position, header
         return None
 
+    def end_offset_of(self, position: int) -> int | None:
+        """An offset above all of the batches that end at `position` or before, near the last one's; None if the
+        index names no batch from there on."""
+        entry = self.offset_index.ceiling_value(position)
+        return self.base_offset + entry[0] if entry else None
+
     def first_timestamp(self) -> int:
         """The largest timestamp of the first batch, -1 if there is none."""
         if self.first_timestamp_ms is None:
@@ -278,6 +288,7 @@ class Segment:
     def truncate(self, position: int, end_offset: int) -> None:
         """Cuts the file at `position`, where the batches before `end_offset` end."""
         self.load()
+        self.transactions.keep_below(end_offset)
         self.reset_indexes(end_offset - self.base_offset)
         self._cache.files.truncate(self.handle.get(), position)
         self.size = position
@@ -292,8 +303,12 @@ class Segment:
             self.first_timestamp_ms = None
 
     @property
-    def handles(self) -> tuple[Handle, Handle, Handle]:
-        return self.handle, self.offset_index.handle, self.time_index.handle
+    def handles(self) -> list[Handle]:
+        """Of the files that there are."""
+        handles = [self.handle, self.offset_index.handle, self.time_index.handle]
+        if self.transactions.has_file:
+            handles.append(self.transactions.handle)
+        return handles
 
     def discard(self) -> None:
         """Closes its files as soon as no lease is out."""

@@ -13,9 +13,11 @@ from types import ModuleType
 
 import pytest
 
+from klamm.storage.checks import Origin
 from klamm.storage.config import LogConfig
 from klamm.storage.folder import DataFolder
 from klamm.wire.compression import Codec
+from klamm.wire.records import encode_end_txn_marker
 
 PEER = Path(__file__).parent.parent.parent / "compat_tests" / "kafka_peer" / "peer.py"
 
@@ -78,4 +80,42 @@ def test_dump_log_segments_has_no_complaint(peer: ModuleType, partition: Path) -
     complaints = [line for line in lines if not line.startswith(known) and not line.endswith(".index is empty.")]
     assert complaints == []
     assert KNOWN_QUIRK.sub("", done.stderr) == ""
+    assert done.returncode == 0
+
+
+def test_dump_log_segments_reads_transactions(peer: ModuleType, tmp_path: Path, batch: Callable[..., bytes]) -> None:
+    folder = DataFolder(str(tmp_path), node_id=1)
+    log = folder.create("t", 0, bytes(range(16)), LogConfig(), 1000)
+    for number in range(8):
+        producer, epoch = 7 + number % 2, number // 2
+        data = batch(b"v", producer_id=producer, producer_epoch=epoch, base_sequence=0, transactional=True)
+        log.append_as_leader(data, leader_epoch=0, now_ms=1000)
+        if number % 2:
+            for ended in (8, 7):
+                marker = encode_end_txn_marker(
+                    commit=ended == 8,
+                    producer_id=ended,
+                    producer_epoch=epoch + 1,
+                    coordinator_epoch=3,
+                    timestamp_ms=1000,
+                )
+                log.append_as_leader(
+                    marker, leader_epoch=0, now_ms=1000, origin=Origin.COORDINATOR, transaction_version=2
+                )
+    folder.close()
+    paths = [str(path) for path in (tmp_path / "t-0").iterdir() if path.suffix in (".log", ".txnindex", ".snapshot")]
+    assert len(paths) == 3
+    arguments = [sys.executable, str(PEER), "run", "org.apache.kafka.tools.DumpLogSegments", "--deep-iteration"]
+    done = subprocess.run(
+        [*arguments, "--files", ",".join(paths)], capture_output=True, text=True, timeout=700, check=False
+    )
+    lines = done.stdout.splitlines()
+    assert [line for line in lines if line.startswith("version: 0 ")] == [
+        f"version: 0 producerId: 7 firstOffset: {first} lastOffset: {first + 3} lastStableOffset: {first + 4}"
+        for first in (0, 4, 8, 12)
+    ]
+    assert len([line for line in lines if "endTxnMarker: COMMIT coordinatorEpoch: 3" in line]) == 4
+    assert len([line for line in lines if "endTxnMarker: ABORT coordinatorEpoch: 3" in line]) == 4
+    assert all("isvalid: true" in line for line in lines if line.startswith("baseOffset:"))
+    assert done.stderr == ""
     assert done.returncode == 0

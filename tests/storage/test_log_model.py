@@ -11,16 +11,18 @@ import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from klamm.storage.checks import Origin
 from klamm.storage.config import LogConfig
 from klamm.storage.files import Files
 from klamm.storage.handles import HandleCache
 from klamm.storage.interface import NOT_FOUND
 from klamm.storage.log import Log
 from klamm.wire.compression import Codec
-from klamm.wire.records import Record, encode_batch, iter_records
+from klamm.wire.records import Record, encode_batch, encode_end_txn_marker, iter_records
 
 NOW_MS = 5000
 PRODUCERS = (70, 71)
+TRANSACTIONAL_PRODUCERS = (80, 81, 82)
 
 
 @dataclass
@@ -30,6 +32,9 @@ class ModelBatch:
     epoch: int
     producer_id: int
     last_sequence: int
+    producer_epoch: int = 0
+    #: An end marker: does it commit? None for records.
+    commits: bool | None = None
 
     @property
     def base_offset(self) -> int:
@@ -118,6 +123,45 @@ class LogMachine(RuleBasedStateMachine):
             assert again.duplicate
             assert (again.base_offset, again.last_offset) == (info.base_offset, info.last_offset)
 
+    @rule(records=records_strategy, producer=st.sampled_from(TRANSACTIONAL_PRODUCERS))
+    def append_in_transaction(self, records: list[Record], producer: int) -> None:
+        epoch, sequence = self.producer_epoch(producer), self.next_sequence.get(producer, 0)
+        data = encode_batch(
+            records, producer_id=producer, producer_epoch=epoch, base_sequence=sequence, transactional=True
+        )
+        self.log.append_as_leader(data, leader_epoch=self.epoch, now_ms=NOW_MS)
+        self.remember(records, self.end, self.epoch, producer, sequence)
+        self.batches[-1].producer_epoch = epoch
+
+    @rule(producer=st.sampled_from(TRANSACTIONAL_PRODUCERS), commit=st.booleans(), bump=st.booleans())
+    def end_transaction(self, producer: int, commit: bool, bump: bool) -> None:
+        epoch = self.producer_epoch(producer) + bump
+        marker = encode_end_txn_marker(
+            commit=commit, producer_id=producer, producer_epoch=epoch, coordinator_epoch=3, timestamp_ms=40
+        )
+        self.log.append_as_leader(marker, leader_epoch=self.epoch, now_ms=NOW_MS, origin=Origin.COORDINATOR)
+        (record,) = iter_records(marker)
+        self.remember([record], self.end, self.epoch, producer, -1)
+        self.batches[-1].producer_epoch = epoch
+        self.batches[-1].commits = commit
+        self.count_sequences()
+
+    def producer_epoch(self, producer: int) -> int:
+        return next((batch.producer_epoch for batch in reversed(self.batches) if batch.producer_id == producer), 0)
+
+    def transactions(self) -> tuple[dict[int, int], list[tuple[int, int, int]]]:
+        """First offsets of the open ones by producer; (producer, first offset, marker) of the aborted ones."""
+        open_ones: dict[int, int] = {}
+        aborted = []
+        for batch in self.batches:
+            if batch.commits is not None:
+                first = open_ones.pop(batch.producer_id, -1)
+                if first >= 0 and not batch.commits:
+                    aborted.append((batch.producer_id, first, batch.last_offset))
+            elif batch.producer_id in TRANSACTIONAL_PRODUCERS:
+                open_ones.setdefault(batch.producer_id, batch.base_offset)
+        return open_ones, aborted
+
     @rule(sets=st.lists(st.tuples(records_strategy, st.integers(0, 5)), min_size=1, max_size=3), cut=st.integers(0, 90))
     def append_as_follower(self, sets: list[tuple[list[Record], int]], cut: int) -> None:
         data = b""
@@ -132,10 +176,10 @@ class LogMachine(RuleBasedStateMachine):
 
     def remember(self, records: list[Record], base: int, epoch: int, producer: int, sequence: int) -> None:
         placed = [record._replace(offset=base + number) for number, record in enumerate(records)]
-        last_sequence = sequence + len(records) - 1 if producer >= 0 else -1
+        last_sequence = sequence + len(records) - 1 if sequence >= 0 else -1
         self.batches.append(ModelBatch(placed, placed[-1].offset, epoch, producer, last_sequence))
         self.end = placed[-1].offset + 1
-        if producer >= 0:
+        if last_sequence >= 0:
             self.next_sequence[producer] = last_sequence + 1
         self.log.high_watermark = self.end
 
@@ -158,9 +202,14 @@ class LogMachine(RuleBasedStateMachine):
         self.epoch += 1
 
     def count_sequences(self) -> None:
-        self.next_sequence = {
-            batch.producer_id: batch.last_sequence + 1 for batch in self.batches if batch.producer_id >= 0
-        }
+        self.next_sequence = {}
+        epochs: dict[int, int] = {}
+        for batch in self.batches:
+            if batch.producer_epoch != epochs.get(batch.producer_id, batch.producer_epoch):
+                self.next_sequence.pop(batch.producer_id, None)
+            epochs[batch.producer_id] = batch.producer_epoch
+            if batch.producer_id >= 0 and batch.commits is None:
+                self.next_sequence[batch.producer_id] = batch.last_sequence + 1
 
     @rule(share=st.floats(0, 1))
     def delete_before(self, share: float) -> None:
@@ -212,6 +261,8 @@ class LogMachine(RuleBasedStateMachine):
         if lost_indexes:
             path.with_suffix(".index").unlink()
             path.with_suffix(".timeindex").write_bytes(garbage)
+            if path.with_suffix(".txnindex").exists():
+                path.with_suffix(".txnindex").write_bytes(garbage)
         whole = [batch for batch in self.batches if batch.base_offset < base or self.still_there(batch, data)]
         self.batches = whole
         self.count_sequences()
@@ -241,6 +292,28 @@ class LogMachine(RuleBasedStateMachine):
             assert (self.log.log_start_offset, self.log.log_end_offset) == (self.start, self.end)
             assert self.log.high_watermark == self.end
             assert len(self.log._cache) <= self.handles
+
+    @invariant()
+    def the_last_stable_offset_is_where_the_first_open_transaction_begins(self) -> None:
+        if hasattr(self, "log"):
+            open_ones, _ = self.transactions()
+            assert self.log.last_stable_offset == max(self.start, min([self.end, *open_ones.values()]))
+
+    @rule(share=st.floats(0, 1), length=st.integers(1, 30), size_bytes=st.integers(1, 600))
+    def aborted_transactions(self, share: float, length: int, size_bytes: int) -> None:
+        offset = self.start + int((self.end - self.start) * share)
+        _, aborted = self.transactions()
+        expected = [row for row in aborted if row[2] >= offset and row[1] < offset + length]
+        found = self.log.aborted_transactions(offset, offset + length)
+        assert [row[:3] for row in found] == expected
+        read = self.log.read(offset, size_bytes, max_offset=self.end)
+        data = read.read()
+        read.release()
+        last = max((record.offset for record in iter_records(data)), default=-1)
+        told = [row[:3] for row in self.log.aborted_in_read(offset, len(data))]
+        needed = [row for row in aborted if row[2] >= offset and row[1] <= last]
+        assert [row for row in told if row in needed] == needed
+        assert set(told) <= set(aborted)
 
     def live(self) -> list[Record]:
         return [record for batch in self.batches for record in batch.records if record.offset >= self.start]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from klamm.storage.producers import ProducerState, SnapshotError
 from klamm.wire.errors import ErrorCode, KafkaError
+from klamm.wire.records import CONTROL_COMMIT as COMMIT
 from klamm.wire.records import checksum
 
 MAX = 2**31 - 1
@@ -67,9 +68,9 @@ def test_epochs() -> None:
 def test_after_a_marker_sequences_begin_at_zero() -> None:
     state = ProducerState()
     put(state, 0, 0)
-    state.record_end_marker(1, 0, 5, 2000)
+    state.end_transaction(1, 0, 2000, 1, (COMMIT, 5))
     put(state, 1, 2)
-    state.record_end_marker(1, 1, 5, 2000)
+    state.end_transaction(1, 1, 2000, 3, (COMMIT, 5))
     assert refused(state, 2, 2, epoch=1) is ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
     put(state, 0, 3, epoch=1)
 
@@ -106,7 +107,7 @@ def test_silent_producers_are_forgotten_but_not_in_a_transaction() -> None:
 def test_the_snapshot_has_kafkas_bytes() -> None:
     state = ProducerState()
     state.record(4000, 3, 17, 5, 7, 1_700_000_000_123, transactional=True)
-    state.record_end_marker(4001, 1, 9, 1_700_000_000_999)
+    state.end_transaction(4001, 1, 1_700_000_000_999, 8, (COMMIT, 9))
     body = struct.pack(">i", 2)
     body += struct.pack(">qhiqiqiq", 4000, 3, 19, 7, 2, 1_700_000_000_123, -1, 5)
     body += struct.pack(">qhiqiqiq", 4001, 1, -1, -1, 0, 1_700_000_000_999, 9, -1)
@@ -144,4 +145,4 @@ def test_a_coordinators_records_have_no_sequence() -> None:
     state = ProducerState()
     state.record(1, 0, -1, 0, 4, 1000, transactional=True)
     assert state.entries[1].last_sequence == -1
-    put(state, 0, 5)
+    assert state.check(1, 0, 0, 0, True) is None
