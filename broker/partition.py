@@ -10,20 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from ..storage.checks import Origin
 from ..wire.errors import ErrorCode, KafkaError
+from ..wire.records import CONTROL_FLAG
 
 if TYPE_CHECKING:
     from ..storage.interface import AppendInfo
     from ..storage.log import Log
 
+#: The low byte of a batch's attributes.
+_ATTRIBUTES_LOW: Final = 22
+
 
 class AppendWaiter(Protocol):
     """A parked fetch."""
 
-    def on_appended(self, size_bytes: int) -> None: ...
+    def on_appended(self, partition: Partition, size_bytes: int, ends_transaction: bool) -> None: ...
 
     def on_removed(self) -> None: ...
 
@@ -47,16 +51,26 @@ class Partition:
     def high_watermark(self) -> int:
         return self.log.high_watermark
 
-    def append(self, batch: bytes | memoryview, now_ms: int, origin: Origin = Origin.CLIENT) -> AppendInfo:
-        """Append one batch and advance the high watermark; wakes who waits. Raises KafkaError."""
+    def append(
+        self, batch: bytes | memoryview, now_ms: int, origin: Origin = Origin.CLIENT, transaction_version: int = 0
+    ) -> AppendInfo:
+        """Append one batch and advance the high watermark; wakes who waits. `transaction_version`: of the client whose
+        transaction an end marker ends. Raises KafkaError."""
         log = self.log
-        info = log.append_as_leader(batch, leader_epoch=self.leader_epoch, now_ms=now_ms, origin=origin)
+        info = log.append_as_leader(
+            batch,
+            leader_epoch=self.leader_epoch,
+            now_ms=now_ms,
+            origin=origin,
+            transaction_version=transaction_version,
+        )
         if not info.duplicate:
             # The only replica has it: the high watermark is the log end.
             log.high_watermark = log.log_end_offset
             if self.waiters:
+                ends_transaction = origin is not Origin.CLIENT and bool(batch[_ATTRIBUTES_LOW] & CONTROL_FLAG)
                 for waiter in tuple(self.waiters):
-                    waiter.on_appended(len(batch))
+                    waiter.on_appended(self, len(batch), ends_transaction)
             if self._watermark_waiters:
                 self._wake_watermark_waiters()
         return info

@@ -7,8 +7,11 @@ unknown does not, unless all are. Source: kafka.server.KafkaApis.handleFetchRequ
 
 Kafka 4 neither down-converts nor refuses zstd to old versions.
 
-Left out: replicas as fetchers come with replication (until then none is known: NOT_LEADER_OR_FOLLOWER); aborted
-transactions and the last stable offset below the high watermark come with transactions.
+Under read_committed nothing is read at or behind the last stable offset, and bytes of open transactions do not count
+for `min_bytes`; the end of a transaction wakes those who wait. The answer names the aborted transactions that reach
+into what is read, also one that began before.
+
+Left out: replicas as fetchers come with replication (until then none is known: NOT_LEADER_OR_FOLLOWER).
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from ...storage.interface import ReadResult
 from ...storage.pending import Pending
 from ...wire.errors import ErrorCode, KafkaError
 from ...wire.messages.fetch import (
+    AbortedTransaction,
     EpochEndOffset,
     FetchableTopicResponse,
     FetchRequest,
@@ -151,6 +155,11 @@ class Reading:
                 return answer
         end = log.last_stable_offset if self.request.isolation_level == _READ_COMMITTED else log.high_watermark
         found = log.read(asked.fetch_offset, min(left, asked.max_bytes), min_one=first, max_offset=end)
+        if found.length and self.request.isolation_level == _READ_COMMITTED:
+            answer.aborted_transactions = [
+                AbortedTransaction(producer_id=aborted.producer_id, first_offset=aborted.first_offset)
+                for aborted in log.aborted_in_read(asked.fetch_offset, found.length)
+            ]
         answer.records = _records(found)
         return answer
 
@@ -167,8 +176,13 @@ class Reading:
                 partition.waiters.add(self)
         return self.pending
 
-    def on_appended(self, size_bytes: int) -> None:
+    def on_appended(self, partition: Partition, size_bytes: int, ends_transaction: bool) -> None:
         """A partition that this fetch waits for has grown."""
+        if self.request.isolation_level == _READ_COMMITTED:
+            if ends_transaction:
+                self.missing_bytes = 0  # who knows how much may be read now
+            elif partition.log.last_stable_offset < partition.log.high_watermark:
+                return
         self.missing_bytes -= size_bytes
         if self.missing_bytes <= 0 and self.read() is None:
             self._answer()
