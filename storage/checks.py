@@ -20,6 +20,7 @@ from ..wire.compression import Codec
 from ..wire.errors import ErrorCode, KafkaError
 from ..wire.records import (
     BATCH_OVERHEAD,
+    COMPRESSION_MASK,
     CONTROL_FLAG,
     CRC_FROM,
     HEADER,
@@ -47,6 +48,9 @@ _ERRORS_IN_MESSAGE: Final = 3
 
 #: A known codec, perhaps transactional; nothing else.
 _ORDINARY_ATTRIBUTES: Final = frozenset(codec | flag for codec in Codec for flag in (0, TRANSACTIONAL_FLAG))
+
+#: Length, attributes, two deltas, the lengths of key and value, the number of headers: a byte each at least.
+SMALLEST_RECORD_BYTES: Final = 7
 
 _unpack: Final = HEADER.unpack_from
 
@@ -94,6 +98,7 @@ def accept(batch: Batch, config: LogConfig, now_ms: int, origin: Origin) -> tupl
             and size <= config.max_message_bytes
             and attributes in _ORDINARY_ATTRIBUTES
             and (sequence >= 0 or producer_id < 0)
+            and (count * SMALLEST_RECORD_BYTES <= size - BATCH_OVERHEAD or attributes & COMPRESSION_MASK)
             and (crc32c(bytes(batch[CRC_FROM:])) if size < 65_536 else checksum(memoryview(batch)[CRC_FROM:])) == crc
         ):
             if _header_tells_all(config) and max_timestamp <= now_ms + config.message_timestamp_after_max_ms:
@@ -172,6 +177,9 @@ def _check_header(batch: Batch, header: BatchHeader, config: LogConfig, origin: 
             f"Inconsistent batch offset range [0, {header.last_offset_delta}] and count of records "
             f"{header.records_count}",
         )
+    if not header.codec and header.records_count * SMALLEST_RECORD_BYTES > len(batch) - BATCH_OVERHEAD:
+        # Records are not looked at, but so many cannot be there: the log's end would move by what the header claims.
+        raise RecordError(ErrorCode.INVALID_RECORD, "Incorrect declared batch size, premature EOF reached")
     if header.is_control:
         raise RecordError(ErrorCode.INVALID_RECORD, "Clients are not allowed to write control records")
     if header.producer_id >= 0 and header.base_sequence < 0:

@@ -5,17 +5,11 @@ Steps that also hold for a real Kafka take only `address`; compat_tests/behaviou
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))  # the starter of brokers is shared with the client suites
-
-from compat_tests.support import Broker, Klamm  # noqa: E402
+from compat_tests.support import Broker, Klamm
 
 
 @pytest.fixture(scope="module")
