@@ -9,6 +9,7 @@ lock, and no await is spent on a request.
 
 from __future__ import annotations
 
+import logging
 import math
 import select
 import sys
@@ -20,6 +21,8 @@ import trio
 
 from .timers import Timers
 
+log = logging.getLogger("klamm.reactor")
+
 #: After traffic, how long the poller itself is waited on before the wait goes to trio. It bounds what other tasks
 #: (async handlers, results of worker threads) may be delayed under load.
 LINGER_S: Final = 0.001
@@ -30,7 +33,7 @@ EVENTS_A_ROUND: Final = 256
 
 
 class Pollable(Protocol):
-    """What stands behind a registered file descriptor."""
+    """What stands behind a registered file descriptor. Its callbacks deal with their own failures."""
 
     def on_readable(self) -> None: ...
 
@@ -154,7 +157,7 @@ class Reactor:
                 if readable and handlers.get(fd) is handler:
                     handler.on_readable()
             for _ in range(len(soon)):
-                soon.popleft()()
+                self._call(soon.popleft())
             deadline_ms = timers.next_deadline_ms()
             if deadline_ms is not None:
                 now_ms = self._clock()
@@ -168,6 +171,13 @@ class Reactor:
             else:
                 rounds = 0
                 await trio.lowlevel.checkpoint()
+
+    def _call(self, callback: Callable[[], None]) -> None:
+        """A fault of klamm's in one callback must not end the broker for everybody."""
+        try:
+            callback()
+        except Exception:
+            log.exception("a callback of the loop failed")
 
     async def _wait_in_trio(self) -> None:
         """Sleep until a socket is ready, a timer is due, or `wake`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import socket
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -18,10 +17,8 @@ log = logging.getLogger("klamm.server")
 BACKLOG: Final = 50
 #: Accepted in one turn, so that a storm of connections does not starve those that are there.
 ACCEPTS_A_TURN: Final = 64
-#: After the process ran out of file descriptors, how long until the next attempt.
+#: After a failure, such as no file descriptor being left, how long until the next attempt.
 ACCEPT_PAUSE_MS: Final = 100
-
-_OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class Address(NamedTuple):
@@ -73,8 +70,6 @@ class Listener:
             except (BlockingIOError, InterruptedError, ConnectionError):
                 return
             except OSError as error:
-                if error.errno not in _OUT_OF_DESCRIPTORS:
-                    raise
                 self._pause(error)
                 return
             self._accepted(sock)

@@ -1,13 +1,16 @@
 """Deadlines of the whole broker in one heap: delayed fetches, group sessions, idle connections.
 
 The clock is a parameter, so that tests and a control API can move it. Cancelled timers stay in the heap until their
-time comes (lazy deletion); a callback must not raise.
+time comes (lazy deletion). A callback that raises is logged, and the others go on.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from heapq import heappop, heappush
+
+log = logging.getLogger("klamm.timers")
 
 
 class Timer:
@@ -54,4 +57,7 @@ class Timers:
         while heap and (heap[0][0] <= now_ms or heap[0][2].callback is None):
             callback = heappop(heap)[2].callback
             if callback is not None:
-                callback()
+                try:
+                    callback()
+                except Exception:
+                    log.exception("what was due at a deadline failed")

@@ -1,3 +1,5 @@
+import pytest
+
 from klamm.broker.timers import Timers
 
 
@@ -39,3 +41,12 @@ def test_a_timer_set_by_a_callback_for_now_runs_in_the_same_round() -> None:
     timers.call_at(10, lambda: timers.call_at(10, lambda: called.append("inner")) and None)
     timers.run_due(10)
     assert called == ["inner"]
+
+
+def test_a_callback_that_fails_is_logged_and_the_others_go_on(caplog: pytest.LogCaptureFixture) -> None:
+    timers, called = Timers(), []
+    timers.call_at(10, lambda: 1 // 0)
+    timers.call_at(10, lambda: called.append("b"))
+    timers.run_due(10)
+    assert called == ["b"]
+    assert "ZeroDivisionError" in caplog.text

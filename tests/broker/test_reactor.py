@@ -1,0 +1,119 @@
+"""The loop itself: what is called when, and that one's fault is not everybody's."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+import trio
+
+from klamm.broker.reactor import LINGER_S, ROUNDS_BEFORE_TRIO, Reactor
+from klamm.broker.timers import Timers
+
+TIMEOUT_S = 10
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0
+
+    def __call__(self) -> int:
+        return self.now
+
+
+class Reader:
+    """Reads what comes, and tells how much it was."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.data = b""
+        self.readable = trio.Event()
+
+    def on_readable(self) -> None:
+        self.data += self.sock.recv(65_536)
+        self.readable.set()
+
+    def on_writable(self) -> None:
+        raise AssertionError("nobody asked for this")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def reactor(nursery: trio.Nursery, clock: Clock) -> Reactor:
+    found = Reactor(Timers(), clock)
+    nursery.start_soon(found.run)
+    return found
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    yield ours, theirs
+    ours.close()
+    theirs.close()
+
+
+async def test_a_sleeping_loop_wakes_for_bytes(reactor: Reactor, pair: tuple[socket.socket, socket.socket]) -> None:
+    reader = Reader(pair[0])
+    reactor.register(pair[0].fileno(), reader)
+    with trio.fail_after(TIMEOUT_S):
+        await trio.testing.wait_all_tasks_blocked()
+        pair[1].send(b"x")
+        await reader.readable.wait()
+    assert reader.data == b"x"
+    reactor.forget(pair[0].fileno())
+
+
+async def test_what_is_not_wanted_is_not_reported(reactor: Reactor, pair: tuple[socket.socket, socket.socket]) -> None:
+    reader = Reader(pair[0])
+    reactor.register(pair[0].fileno(), reader)
+    reactor.want(pair[0].fileno(), read=False, write=False)
+    with trio.fail_after(TIMEOUT_S):
+        pair[1].send(b"x")
+        await trio.testing.wait_all_tasks_blocked(LINGER_S * 5)
+        assert reader.data == b""
+        reactor.want(pair[0].fileno(), read=True, write=False)
+        await reader.readable.wait()
+    reactor.forget(pair[0].fileno())
+
+
+async def test_a_timer_wakes_the_loop_at_its_time(reactor: Reactor, clock: Clock) -> None:
+    called = trio.Event()
+    with trio.fail_after(TIMEOUT_S):
+        await trio.testing.wait_all_tasks_blocked()
+        reactor.timers.call_at(20, called.set)
+        clock.now = 20
+        await called.wait()
+
+
+async def test_a_fault_in_a_callback_leaves_the_loop_running(
+    reactor: Reactor, caplog: pytest.LogCaptureFixture
+) -> None:
+    called = trio.Event()
+    reactor.soon(lambda: 1 // 0 and None)
+    reactor.soon(called.set)
+    with trio.fail_after(TIMEOUT_S):
+        await called.wait()
+    assert "ZeroDivisionError" in caplog.text
+
+
+async def test_other_tasks_have_their_turn_under_load(reactor: Reactor) -> None:
+    rounds = 0
+
+    def again() -> None:
+        nonlocal rounds
+        rounds += 1
+        reactor.soon(again)
+
+    reactor.soon(again)
+    with trio.fail_after(TIMEOUT_S):
+        while rounds < 3 * ROUNDS_BEFORE_TRIO:
+            before = rounds
+            await trio.lowlevel.checkpoint()
+            assert rounds - before <= ROUNDS_BEFORE_TRIO + 2
