@@ -22,7 +22,7 @@ from .fetch_sessions import FetchSessions
 from .flusher import flush_rolled_segments
 from .log_reader import read_chunks
 from .metadata.controller import Controller, Registration
-from .metadata.image import Catalogue, Endpoint
+from .metadata.image import BROKER_RESOURCE, Catalogue, Delta, Endpoint
 from .metadata.metadata_log import MetadataLog
 from .metadata.producer_ids import ProducerIds
 from .partitions import METADATA_TOPIC, Partitions
@@ -93,7 +93,8 @@ class Broker:
         files, metadata_log, controller = self._metadata_log_files, self.metadata_log, self.controller
         end = files.log_end_offset
         metadata_log.load(chunk.batches for chunk in read_chunks(files, files.log_start_offset, end))
-        metadata_log.listeners.append(self.partitions.on_delta)
+        self._take_dynamic_configs()
+        metadata_log.listeners += (self._on_delta, self.partitions.on_delta)
         now_ms = self.now_ms()
         metadata_log.open_epoch(self.node_id, now_ms)
         metadata_log.commit(controller.bootstrap(), now_ms)
@@ -110,6 +111,19 @@ class Broker:
         metadata_log.commit(controller.register_broker(registration), now_ms)
         for changes in controller.elect_leaders(self.node_id, new_epochs=not self.folder.was_clean):
             metadata_log.commit(changes, now_ms)
+
+    def _on_delta(self, delta: Delta) -> None:
+        if any(kind == BROKER_RESOURCE for kind, _ in delta.changed_configs):
+            self._take_dynamic_configs()
+
+    def _take_dynamic_configs(self) -> None:
+        """What the metadata log says of this broker, and of all of them, takes effect (KIP-226)."""
+        configs = self.catalogue.configs
+        self.config.set_dynamic(configs(BROKER_RESOURCE, ""), configs(BROKER_RESOURCE, str(self.node_id)))
+        self.folder.producer_expiration_ms = self.config.get("producer.id.expiration.ms")
+        for listener in self.listeners:
+            listener.max_connections = self.config.get("max.connections")
+        self.partitions.reconfigure()
 
     def _reserve_producer_ids(self) -> range:
         change = self.controller.allocate_producer_ids(self.node_id)

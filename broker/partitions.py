@@ -93,6 +93,11 @@ class Partitions:
                 partition.leader_epoch = after.leader_epoch
                 partition.log.assign_leader_epoch(after.leader_epoch)
 
+    def reconfigure(self) -> None:
+        """The broker's configs have changed, and with them those that topics follow."""
+        for topic in {topic for topic, _ in self._open}:
+            self._reconfigure(topic)
+
     def _reconfigure(self, topic: str) -> None:
         image = self._catalogue.topic(topic)
         if image is None:
@@ -102,3 +107,4 @@ class Partitions:
             partition = self._open.get((topic, index))
             if partition is not None:
                 partition.log.configure(config)
+                partition.log.expiration_ms = self._folder.producer_expiration_ms

@@ -13,6 +13,7 @@ from ..wire.messages.consumer_group_describe import (
 )
 from ..wire.messages.consumer_group_describe import DescribedGroup as DescribedConsumerGroup
 from ..wire.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse
+from ..wire.messages.delete_groups import DeletableGroupResult, DeleteGroupsRequest, DeleteGroupsResponse
 from ..wire.messages.describe_groups import DescribedGroup, DescribeGroupsRequest, DescribeGroupsResponse
 from ..wire.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
 from ..wire.messages.join_group import JoinGroupRequest, JoinGroupResponse, JoinGroupResponseMember
@@ -24,6 +25,7 @@ from ..wire.messages.offset_commit import (
     OffsetCommitResponsePartition,
     OffsetCommitResponseTopic,
 )
+from ..wire.messages.offset_delete import OffsetDeleteRequest, OffsetDeleteResponse
 from ..wire.messages.offset_fetch import OffsetFetchRequest, OffsetFetchResponse, OffsetFetchResponseGroup
 from ..wire.messages.sync_group import SyncGroupRequest, SyncGroupResponse
 from .turn import Request
@@ -101,6 +103,12 @@ def _consumer_describe_error(request: Request, error: ErrorCode) -> ConsumerGrou
     )
 
 
+def _delete_error(request: Request, error: ErrorCode) -> DeleteGroupsResponse:
+    return DeleteGroupsResponse(
+        results=[DeletableGroupResult(group_id=group_id, error_code=error) for group_id in request.message.groups_names]
+    )
+
+
 def _fetch_error(request: Request, error: ErrorCode) -> OffsetFetchResponse:
     return OffsetFetchResponse(
         groups=[
@@ -126,6 +134,8 @@ _ERRORS: Final[dict[type[Message], Callable[[Request, ErrorCode], Message]]] = {
     ListGroupsRequest: lambda request, error: ListGroupsResponse(error_code=error),
     ConsumerGroupHeartbeatRequest: lambda request, error: ConsumerGroupHeartbeatResponse(error_code=error),
     ConsumerGroupDescribeRequest: _consumer_describe_error,
+    DeleteGroupsRequest: _delete_error,
+    OffsetDeleteRequest: lambda request, error: OffsetDeleteResponse(error_code=error),
 }
 
 

@@ -14,7 +14,7 @@ A group is of a kind, and a request finds its way by the kind of its group: clas
 KIP-848 by the `consumer_*` modules.
 
 Left out: groups of the other kinds (share, streams) come with their own modules and stand in `groups` by their
-`kind`; transactional offsets, deletion of groups and expiry of offsets come with later capabilities.
+`kind`; transactional offsets and expiry of offsets come with later capabilities.
 """
 
 from __future__ import annotations
@@ -34,12 +34,14 @@ from ..wire.log_records.classic_group import (
 from ..wire.log_records.consumer_group import ConsumerGroupMetadataKey
 from ..wire.messages.consumer_group_describe import ConsumerGroupDescribeRequest
 from ..wire.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest
+from ..wire.messages.delete_groups import DeleteGroupsRequest
 from ..wire.messages.describe_groups import DescribeGroupsRequest
 from ..wire.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
 from ..wire.messages.join_group import JoinGroupRequest
 from ..wire.messages.leave_group import LeaveGroupRequest, MemberIdentity, MemberResponse
 from ..wire.messages.list_groups import ListGroupsRequest
 from ..wire.messages.offset_commit import OffsetCommitRequest
+from ..wire.messages.offset_delete import OffsetDeleteRequest
 from ..wire.messages.offset_fetch import (
     OffsetFetchRequest,
     OffsetFetchRequestGroup,
@@ -61,6 +63,7 @@ from .consumer_fence import time_is_up
 from .consumer_group import ConsumerGroup
 from .consumer_regex import resolve_regexes
 from .describe import describe_groups, list_groups
+from .group_deletion import delete_groups, delete_offsets
 from .offsets import Offsets
 from .records import CoordinatorRecord
 from .responses import MEMBER_ERRORS_FROM, commit_error, error_of_log, error_response, join_response, leave_response
@@ -103,6 +106,8 @@ class Shard:
             ListGroupsRequest: self._list,
             ConsumerGroupHeartbeatRequest: self._consumer_heartbeat,
             ConsumerGroupDescribeRequest: self._consumer_describe,
+            DeleteGroupsRequest: self._delete_groups,
+            OffsetDeleteRequest: self._delete_offsets,
         }
 
     # --- steps ----------------------------------------------------------------------------------------------------
@@ -318,8 +323,10 @@ class Shard:
     def _heartbeat(self, request: Request, turn: Turn) -> None:
         message: HeartbeatRequest = request.message
         group = self._classic(message.group_id)
-        if group is None:
-            error = ErrorCode.UNKNOWN_MEMBER_ID if message.group_id else ErrorCode.INVALID_GROUP_ID
+        if not message.group_id:
+            error = ErrorCode.INVALID_GROUP_ID
+        elif group is None:
+            error = ErrorCode.UNKNOWN_MEMBER_ID
         else:
             error = group.check_member(message.member_id, message.group_instance_id)
             if not error and message.generation_id != group.generation:
@@ -390,6 +397,12 @@ class Shard:
 
     def _list(self, request: Request, turn: Turn) -> None:
         turn.reply(request, list_groups(self.groups, request.message))
+
+    def _delete_groups(self, request: Request, turn: Turn) -> None:
+        turn.reply(request, delete_groups(self.groups, self.offsets, request.message, turn))
+
+    def _delete_offsets(self, request: Request, turn: Turn) -> None:
+        turn.reply(request, delete_offsets(self.groups, self.offsets, request.message, turn))
 
     # --- consumer groups ------------------------------------------------------------------------------------------
 

@@ -95,3 +95,10 @@ ROWS = (
     ("unstable.api.versions.enable", BOOLEAN, "false", ANY, READ_ONLY, NOT_YET, True),
     ("unstable.feature.versions.enable", BOOLEAN, "false", ANY, READ_ONLY, NOT_YET, True),
 )
+
+#: Kafka takes these at run time only: limits of replication (KIP-73, KIP-113).
+QUOTA_ROWS = (
+    ("follower.replication.throttled.rate", LONG, "9223372036854775807", AT_LEAST_0, CLUSTER_WIDE, NOT_YET),
+    ("leader.replication.throttled.rate", LONG, "9223372036854775807", AT_LEAST_0, CLUSTER_WIDE, NOT_YET),
+    ("replica.alter.log.dirs.io.max.bytes.per.second", LONG, "9223372036854775807", AT_LEAST_0, CLUSTER_WIDE, NOT_YET),
+)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .definitions import BROKER, DIFFERENT_DEFAULTS, broker_default
+from .dynamic import believed, synonyms_of
 from .kinds import InvalidValue, Value, format_value, parse
 from .listeners import Endpoints, ListenerConfig, endpoints
 from .topics import created_topic_configs, log_configs, topic_configs_error
@@ -29,14 +30,17 @@ class Setting(NamedTuple):
 
 
 class Config:
-    """Defaults, and over them what was given.
+    """Defaults, over them what was given, and over that what was set at run time.
 
     given: name -> Setting; unknown names are kept, for DescribeConfigs lists them, and are named in `notes`: lines to
-    warn with. Raises ConfigError for a value that is not allowed.
+    warn with. `given` holds what counts now, `static` what was given at the start; `cluster` and `broker` hold what was
+    set at run time, for all brokers and for this one, as text. Raises ConfigError for a value that is not allowed.
     """
 
     def __init__(self, given: Mapping[str, Setting] | None = None) -> None:
         self.given: dict[str, Setting] = dict(given or {})
+        self.cluster: dict[str, str] = {}
+        self.broker: dict[str, str] = {}
         self.notes: list[str] = []
         for name, other in _SAME.items():
             if name in self.given and other not in self.given:
@@ -47,6 +51,7 @@ class Config:
                 self._values[name] = self._parsed(name, setting)
             else:
                 self.notes.append(_unknown(name, setting))
+        self.static: dict[str, Setting] = self.given
         refuse(self)
         self.endpoints: Endpoints = endpoints(self)
 
@@ -62,6 +67,29 @@ class Config:
         except KeyError:
             value = self._values[name] = parse(BROKER[name], broker_default(name))
             return value
+
+    def set_dynamic(self, cluster: Mapping[str, str], broker: Mapping[str, str]) -> None:
+        """What the metadata log says of all brokers and of this one takes effect (KIP-226): all of it, as text.
+
+        Listeners stay what they are. What may not be changed at run time or has no good value is passed over.
+        """
+        self.cluster = believed(cluster, per_broker=False)
+        self.broker = believed(broker, per_broker=True)
+        given = dict(self.static)
+        for texts, origin in ((self.cluster, "cluster default"), (self.broker, "broker config")):
+            for name, text in texts.items():
+                for other in synonyms_of(name):
+                    given.pop(other, None)
+                given[name] = Setting(text, origin)
+        self.given = given
+        self._values = {name: parse(BROKER[name], setting.text) for name, setting in given.items() if name in BROKER}
+
+    def static_text(self, name: str) -> str | None:
+        """What was given at the start, as Kafka writes it; None for nothing."""
+        setting = self.static.get(name)
+        if setting is None:
+            return None
+        return format_value(parse(BROKER[name], setting.text)) if name in BROKER else setting.text
 
     def text(self, name: str) -> str | None:
         """The value as Kafka writes it; None for null."""

@@ -21,6 +21,8 @@ def _by_name(*tables: Iterable[tuple[Any, ...]]) -> dict[str, Key]:
 BROKER: Final[dict[str, Key]] = _by_name(
     network.ROWS, log.ROWS, coordinators.ROWS, cluster.ROWS, security.ROWS, tiers.ROWS, own.ROWS
 )
+#: Broker configs that no server.properties may have: they are set at run time.
+QUOTA: Final[dict[str, Key]] = _by_name(cluster.QUOTA_ROWS)
 TOPIC: Final[dict[str, Key]] = _by_name(topic.ROWS)
 GROUP: Final[dict[str, Key]] = _by_name(resources.GROUP_ROWS)
 CLIENT_METRICS: Final[dict[str, Key]] = _by_name(resources.CLIENT_METRICS_ROWS)
@@ -52,9 +54,12 @@ DIFFERENT_DEFAULTS: Final[dict[str, Different]] = {
 
 
 def broker_default(name: str) -> str | None:
-    """klamm's default of a broker config, as text."""
+    """klamm's default of a broker config, as text; None for null, and for a name that has none."""
     different = DIFFERENT_DEFAULTS.get(name)
-    return BROKER[name].default if different is None else different.default
+    if different is not None:
+        return different.default
+    key = BROKER.get(name)
+    return None if key is None else key.default
 
 
 def topic_config(name: str) -> Key | None:

@@ -36,7 +36,7 @@ ROWS = (
     ("max.connections.per.ip", INT, "2147483647", AT_LEAST_0, CLUSTER_WIDE, NOT_YET),
     ("max.connections.per.ip.overrides", STRING, "", ANY, CLUSTER_WIDE, NOT_YET),
     ("max.incremental.fetch.session.cache.slots", INT, "1000", AT_LEAST_0, READ_ONLY, HONOURED),
-    ("max.request.partition.size.limit", INT, "2000", AT_LEAST_1, READ_ONLY, NOT_YET),
+    ("max.request.partition.size.limit", INT, "2000", AT_LEAST_1, READ_ONLY, HONOURED),
     ("num.io.threads", INT, "8", AT_LEAST_1, CLUSTER_WIDE, ONE_LOOP),
     ("num.network.threads", INT, "3", AT_LEAST_1, CLUSTER_WIDE, ONE_LOOP),
     ("producer.purgatory.purge.interval.requests", INT, "1000", ANY, READ_ONLY, ONE_LOOP),

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from .definitions import TOPIC
-from .kinds import InvalidValue, parse
+from .kinds import InvalidValue, Value, format_value, parse
 from .topic import SYNONYMS
 
 if TYPE_CHECKING:
@@ -18,9 +18,13 @@ if TYPE_CHECKING:
 
 #: Where a value comes from, as DescribeConfigs and CreateTopics number it (ConfigEntry.ConfigSource).
 TOPIC_CONFIG: Final = 1
+DYNAMIC_BROKER_CONFIG: Final = 2
+DYNAMIC_DEFAULT_BROKER_CONFIG: Final = 3
 STATIC_BROKER_CONFIG: Final = 4
 DEFAULT_CONFIG: Final = 5
 DYNAMIC_BROKER_LOGGER_CONFIG: Final = 6
+CLIENT_METRICS_CONFIG: Final = 7
+GROUP_CONFIG: Final = 8
 
 #: Stands in for segment.bytes below its minimum; Kafka keeps it for tests and hides it.
 _SEGMENT_BYTES: Final = "internal.segment.bytes"
@@ -40,24 +44,30 @@ def effective_topic_configs(overrides: Mapping[str, str], config: Config) -> dic
         if name in overrides:
             found[name] = Effective(overrides[name], TOPIC_CONFIG)
         elif not key.internal:
-            text = _from_broker(name, config)
-            if text is None:
-                found[name] = Effective(key.default or "", DEFAULT_CONFIG)
-            else:
-                found[name] = Effective(text, STATIC_BROKER_CONFIG)
+            found[name] = _from_broker(name, config) or Effective(key.default or "", DEFAULT_CONFIG)
     found.pop(_SEGMENT_BYTES, None)
     return found
 
 
-def _from_broker(name: str, config: Config) -> str | None:
-    """What server.properties says of a topic config under one of its broker names; None if nothing."""
-    for broker_name, factor in SYNONYMS.get(name, ()):
-        if config.is_given(broker_name):
-            if factor == 1:
-                return config.text(broker_name)
-            hours_or_minutes = config.get(broker_name)
-            return str(hours_or_minutes * factor if hours_or_minutes >= 0 else -1)
+def _from_broker(name: str, config: Config) -> Effective | None:
+    """What the broker says of a topic config under one of its own names; None if nothing. What was set at run time, for
+    the broker and then for the cluster, comes before server.properties."""
+    for given, source in (
+        (config.broker, DYNAMIC_BROKER_CONFIG),
+        (config.cluster, DYNAMIC_DEFAULT_BROKER_CONFIG),
+        (config.static, STATIC_BROKER_CONFIG),
+    ):
+        for broker_name, factor in SYNONYMS.get(name, ()):
+            # A static one whose synonym was set at run time counts no more.
+            if broker_name in given and broker_name in config.given:
+                return Effective(_in_topic_units(name, config.get(broker_name), factor), source)
     return None
+
+
+def _in_topic_units(name: str, value: Value, factor: int) -> str:
+    if isinstance(value, int) and value < 0 and (factor != 1 or name == "retention.ms"):
+        return "-1"
+    return (format_value(value) or "") if factor == 1 or not isinstance(value, int) else str(value * factor)
 
 
 def log_configs(overrides: Mapping[str, str], config: Config) -> dict[str, str]:
@@ -94,7 +104,8 @@ def topic_configs_error(configs: Mapping[str, str], config: Config) -> str | Non
 
     def value_of(name: str) -> object:
         key = TOPIC[name]
-        return parse(key, configs[name] if name in configs else _from_broker(name, config) or key.default)
+        following = _from_broker(name, config)
+        return parse(key, configs.get(name, following.value if following else key.default))
 
     low, high = value_of("min.compaction.lag.ms"), value_of("max.compaction.lag.ms")
     assert isinstance(low, int)

@@ -1,20 +1,19 @@
 """DescribeConfigs v1-4 (KIP-133, KIP-226, KIP-569).
 
-Topics, this broker, its loggers (KIP-412), groups (KIP-848) and client metrics subscriptions (KIP-714). Synonyms (v1)
-say where a value would come from next, in Kafka's order: the resource itself, server.properties, the default. From v3
-the types of values, and docs if asked for: ours say what klamm does with the config. A config that Kafka does not know
-shows as sensitive, without its value. An unknown resource type fails the whole request. A topic config that follows a
-broker config measured in hours or minutes shows the default as its source, as in 4.3.1.
+Topics, this broker, the cluster's defaults of brokers (the name ""), the broker's loggers (KIP-412), groups (KIP-848)
+and client metrics subscriptions (KIP-714). Synonyms (v1) say where a value would come from next, in Kafka's order: the
+resource itself, this broker at run time, the cluster at run time, server.properties, the default. From v3 the types of
+values, and docs if asked for: ours say what klamm does with the config. A config that Kafka does not know shows as
+sensitive, without its value. An unknown resource type fails the whole request. A topic config that follows a broker
+config measured in hours or minutes shows the default as its source, as in 4.3.1.
 Source: kafka.server.ConfigHelper.
 
-Left out: configs changed at run time (AlterConfigs): there are none yet, so the cluster-wide resource "" is empty;
-is_default of 3.9's v0.
+Left out: is_default of 3.9's v0.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from ...wire.errors import ErrorCode, KafkaError
@@ -27,34 +26,39 @@ from ...wire.messages.describe_configs import (
     DescribeConfigsSynonym,
 )
 from ..config.definitions import BROKER, CLIENT_METRICS, GROUP, TOPIC, broker_default
+from ..config.dynamic import dynamic_key, synonyms_of
 from ..config.kinds import READ_ONLY, InvalidValue, Key, Type, format_value, parse
 from ..config.topic import SYNONYMS
 from ..config.topics import (
+    CLIENT_METRICS_CONFIG,
     DEFAULT_CONFIG,
+    DYNAMIC_BROKER_CONFIG,
     DYNAMIC_BROKER_LOGGER_CONFIG,
+    DYNAMIC_DEFAULT_BROKER_CONFIG,
+    GROUP_CONFIG,
     STATIC_BROKER_CONFIG,
     TOPIC_CONFIG,
     effective_topic_configs,
 )
 from ..context import RequestContext
-from ..metadata.image import BROKER_RESOURCE, TOPIC_RESOURCE
+from ..loggers import logger_levels
+from ..metadata.image import (
+    BROKER_LOGGER_RESOURCE,
+    BROKER_RESOURCE,
+    CLIENT_METRICS_RESOURCE,
+    GROUP_RESOURCE,
+    TOPIC_RESOURCE,
+)
 from ..metadata.topic_names import topic_name_error
 
 if TYPE_CHECKING:
     from ..config import Config
-
-#: The rest of org.apache.kafka.common.config.ConfigResource.Type.
-BROKER_LOGGER_RESOURCE: Final = 8
-CLIENT_METRICS_RESOURCE: Final = 16
-GROUP_RESOURCE: Final = 32
 
 #: What Kafka says of INVALID_REQUEST where it has nothing better to say.
 _MALFORMED: Final = (
     "This most likely occurs because of a request being malformed by the client library or the message was sent to an "
     "incompatible broker. See the broker logs for more details."
 )
-_ROOT_LOGGER: Final = "root"
-_LEVELS: Final = {"WARNING": "WARN", "CRITICAL": "FATAL", "NOTSET": "INFO"}
 
 Entries = list[DescribeConfigsResourceResult]
 
@@ -117,35 +121,50 @@ def _topic(name: str, context: RequestContext) -> Entries:
         key = TOPIC[key_name]
         value = format_value(parse(key, effective.value))
         synonyms = [_synonym(key_name, value, TOPIC_CONFIG)] if effective.source == TOPIC_CONFIG else []
-        synonyms += _following(SYNONYMS.get(key_name, ())[:1], config)
+        for broker_name, _ in SYNONYMS.get(key_name, ())[:1]:
+            synonyms += _broker_synonyms(broker_name, config)
         entries.append(_entry(key, value, synonyms))
     return entries
 
 
 def _broker(name: str, context: RequestContext) -> Entries:
+    config = context.broker.config
     if not name:
-        return []
+        return [_cluster_default(given, text) for given, text in config.cluster.items()]
     node_id = context.broker.node_id
     if _broker_id(name) != node_id:
         message = f"Unexpected broker id, expected {node_id} or empty string, but received {name}"
         raise KafkaError(ErrorCode.INVALID_REQUEST, message)
-    config = context.broker.config
     entries = [
         _entry(key, config.text(key.name), _broker_synonyms(key.name, config), read_only=key.update == READ_ONLY)
         for key in BROKER.values()
         if not key.internal or config.is_given(key.name)
     ]
-    return entries + [_unknown(given) for given in config.given if given not in BROKER]
+    return entries + [
+        _set_by_name(given, setting.text, _broker_synonyms(given, config))
+        for given, setting in config.given.items()
+        if given not in BROKER
+    ]
 
 
-def _unknown(name: str) -> DescribeConfigsResourceResult:
+def _cluster_default(name: str, text: str) -> DescribeConfigsResourceResult:
+    key = dynamic_key(name)
+    shown = None if key is None or key.is_sensitive else text
+    return _set_by_name(name, text, [_synonym(name, shown, DYNAMIC_DEFAULT_BROKER_CONFIG)])
+
+
+def _set_by_name(name: str, text: str, synonyms: list[DescribeConfigsSynonym]) -> DescribeConfigsResourceResult:
+    """A config that somebody set. One that Kafka does not know is taken for a secret."""
+    key = dynamic_key(name)
+    if key is not None:
+        return _entry(key, text, synonyms, read_only=key.update == READ_ONLY)
     return DescribeConfigsResourceResult(
         name=name,
         value=None,
         read_only=True,
-        config_source=STATIC_BROKER_CONFIG,
+        config_source=synonyms[0].source,
         is_sensitive=True,
-        synonyms=[_synonym(name, None, STATIC_BROKER_CONFIG)],
+        synonyms=synonyms,
         config_type=Type.UNKNOWN,
         documentation=None,
     )
@@ -157,11 +176,10 @@ def _broker_logger(name: str, context: RequestContext) -> Entries:
         raise KafkaError(ErrorCode.INVALID_REQUEST, "Broker id must not be empty")
     if _broker_id(name) != node_id:
         raise KafkaError(ErrorCode.INVALID_REQUEST, f"Unexpected broker id, expected {node_id} but received {name}")
-    names = [known for known in logging.root.manager.loggerDict if known.startswith("klamm.")]
     return [
         DescribeConfigsResourceResult(
             name=logger,
-            value=_level(logging.getLogger(logger if logger != _ROOT_LOGGER else None)),
+            value=level,
             read_only=False,
             config_source=DYNAMIC_BROKER_LOGGER_CONFIG,
             is_sensitive=False,
@@ -169,33 +187,39 @@ def _broker_logger(name: str, context: RequestContext) -> Entries:
             config_type=Type.UNKNOWN,
             documentation="",
         )
-        for logger in [_ROOT_LOGGER, *sorted(names)]
+        for logger, level in logger_levels()
     ]
-
-
-def _level(logger: logging.Logger) -> str:
-    name = logging.getLevelName(logger.getEffectiveLevel())
-    return _LEVELS.get(name, name)
 
 
 def _group(name: str, context: RequestContext) -> Entries:
     if not name:
         raise KafkaError(ErrorCode.INVALID_REQUEST, "Group name must not be empty")
     config = context.broker.config
+    overrides = context.broker.catalogue.configs(GROUP_RESOURCE, name)
     entries = []
     for key in GROUP.values():
         broker_name = f"group.{key.name}"
         if broker_name in BROKER:
-            entries.append(_entry(key, config.text(broker_name), _broker_synonyms(broker_name, config)))
+            value, synonyms = config.text(broker_name), _broker_synonyms(broker_name, config)
         else:
-            entries.append(_entry(key, key.default, [_synonym(key.name, key.default, DEFAULT_CONFIG)]))
+            value, synonyms = key.default, [_synonym(key.name, key.default, DEFAULT_CONFIG)]
+        if key.name in overrides:
+            value = format_value(parse(key, overrides[key.name]))
+            synonyms = [_synonym(key.name, value, GROUP_CONFIG), *synonyms]
+        entries.append(_entry(key, value, synonyms))
     return entries
 
 
 def _client_metrics(name: str, context: RequestContext) -> Entries:
     if not name:
         raise KafkaError(ErrorCode.INVALID_REQUEST, "Client metrics subscription name must not be empty")
-    return [_entry(key, key.default, []) for key in CLIENT_METRICS.values()]
+    overrides = context.broker.catalogue.configs(CLIENT_METRICS_RESOURCE, name)
+    entries = []
+    for key in CLIENT_METRICS.values():
+        value = format_value(parse(key, overrides.get(key.name, key.default)))
+        synonyms = [_synonym(key.name, value, CLIENT_METRICS_CONFIG)] if key.name in overrides else []
+        entries.append(_entry(key, value, synonyms))
+    return entries
 
 
 _DESCRIBERS: Final[Mapping[int, Callable[[str, RequestContext], Entries]]] = {
@@ -234,20 +258,25 @@ def _synonym(name: str, value: str | None, source: int) -> DescribeConfigsSynony
     return DescribeConfigsSynonym(name=name, value=value, source=source)
 
 
-def _following(broker_names: Iterable[tuple[str, int]], config: Config) -> list[DescribeConfigsSynonym]:
-    """The synonyms that the broker configs behind a topic config add."""
-    return [synonym for name, _ in broker_names for synonym in _broker_synonyms(name, config)]
-
-
 def _broker_synonyms(name: str, config: Config) -> list[DescribeConfigsSynonym]:
-    found = []
-    hidden = BROKER[name].is_sensitive
-    if config.is_given(name):
-        found.append(_synonym(name, None if hidden else config.text(name), STATIC_BROKER_CONFIG))
-    default = broker_default(name)
-    if default is not None:
-        found.append(_synonym(name, None if hidden else default, DEFAULT_CONFIG))
-    return found
+    """Where a broker config's value comes from, and where it would come from next. Names in other units (hours for
+    milliseconds) follow only behind the name itself, as in Kafka."""
+    key = dynamic_key(name)
+    hidden = key is None or key.is_sensitive
+    texts_of: tuple[tuple[Callable[[str], str | None], int], ...] = (
+        (config.broker.get, DYNAMIC_BROKER_CONFIG),
+        (config.cluster.get, DYNAMIC_DEFAULT_BROKER_CONFIG),
+        (config.static_text, STATIC_BROKER_CONFIG),
+        (broker_default, DEFAULT_CONFIG),
+    )
+    found = [
+        _synonym(synonym, None if hidden else text, source)
+        for text_of, source in texts_of
+        for synonym in synonyms_of(name)
+        if (text := text_of(synonym)) is not None
+    ]
+    first = next((number for number, synonym in enumerate(found) if synonym.name == name), len(found))
+    return found[first:]
 
 
 def _broker_id(text: str) -> int:

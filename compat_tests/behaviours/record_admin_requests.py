@@ -27,12 +27,12 @@ from tests.broker.topic_requests import Step
 
 #: What the broker that is asked must be set to.
 CONFIG: Final = {"num.partitions": "3", "offsets.topic.num.partitions": "4"}
-#: What may be asked again until it is as it will stay. Produce only fails while its topic is new or its config old.
+#: What may be asked again until it is as it will stay. Produce is not: it would write again.
 REPEATABLE: Final = frozenset(
     {
         *("Metadata", "DescribeConfigs", "DescribeTopicPartitions", "DescribeLogDirs", "DescribeClientQuotas"),
         *("DescribeUserScramCredentials", "ListConfigResources", "ListOffsets", "DescribeProducers", "DescribeQuorum"),
-        *("OffsetForLeaderEpoch", "ListPartitionReassignments", "DeleteRecords"),
+        *("OffsetForLeaderEpoch", "ListPartitionReassignments", "DeleteRecords", "FindCoordinator", "OffsetFetch"),
     }
 )
 

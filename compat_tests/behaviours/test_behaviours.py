@@ -2,6 +2,7 @@
 
 from importlib import import_module
 
+from tests.broker.test_behaviours_admin import *  # noqa: F403
 from tests.broker.test_behaviours_fetch import *  # noqa: F403
 from tests.broker.test_behaviours_groups import *  # noqa: F403
 from tests.broker.test_behaviours_offsets import *  # noqa: F403
@@ -12,6 +13,7 @@ from tests.broker.test_behaviours_topics import *  # noqa: F403
 from tests.broker.test_behaviours_versions import *  # noqa: F403
 
 MODULES = (
+    "admin",
     "fetch",
     "groups",
     "offsets",

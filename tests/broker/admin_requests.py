@@ -26,10 +26,11 @@ _MASKED: Final = frozenset(
     {
         *("topicId", "host", "port", "clusterId", "logDir", "replicaDirectoryId", "totalBytes", "usableBytes"),
         *("logEndOffset", "highWatermark", "lastFetchTimestamp", "lastCaughtUpTimestamp", "listeners"),
+        *("memberId", "leader"),
     }
 )
 #: Masked only here: elsewhere they are the point of the answer.
-_MASKED_IN: Final = {"DescribeQuorum": frozenset({"leaderEpoch"}), "Metadata": frozenset({"rack"})}
+_MASKED_IN: Final = {"DescribeQuorum": frozenset({"leaderEpoch"}), "Produce": frozenset({"errorMessage"})}
 #: Their order is the point; elsewhere Kafka's order is that of a hash, or of the request in klamm.
 _ORDERED: Final = frozenset({"synonyms", "currentVoters"})
 _ORDERED_APIS: Final = frozenset({"DescribeTopicPartitions"})
@@ -68,7 +69,7 @@ def masked(value: Any, api: str, log_dir: str) -> Any:
     hidden = _MASKED | _MASKED_IN.get(api, frozenset())
     shown: dict[str, Any] = {}
     for key, item in value.items():
-        if key in hidden and item not in (None, [], -1):
+        if key in hidden and (item not in (None, [], -1) or key == "errorMessage"):
             shown[key] = "*"
         else:
             shown[key] = masked(item, api, log_dir)

@@ -32,7 +32,10 @@ OTHERWISE = {"min.insync.replicas", "klamm.validate.records"}
 
 
 def context_of(config: Config, topics: dict[str, dict[str, str]], version: int = 4) -> Any:
-    catalogue = SimpleNamespace(topic=lambda name: SimpleNamespace(configs=topics[name]) if name in topics else None)
+    catalogue = SimpleNamespace(
+        topic=lambda name: SimpleNamespace(configs=topics[name]) if name in topics else None,
+        configs=lambda kind, name: {},
+    )
     broker = SimpleNamespace(config=config, node_id=config.get("node.id"), catalogue=catalogue)
     return SimpleNamespace(broker=broker, api_version=version)
 
