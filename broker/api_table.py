@@ -125,6 +125,8 @@ SERVED: Final[dict[int, Served]] = {
             "DescribeCluster",
             "DescribeProducers",
             "UnregisterBroker",
+            "ConsumerGroupHeartbeat",
+            "ConsumerGroupDescribe",
             "ListConfigResources",
             "DescribeTopicPartitions",
         ),

@@ -29,8 +29,11 @@ from ..storage.pending import Pending
 from ..wire.codec import DecodeError
 from ..wire.errors import ErrorCode, KafkaError
 from ..wire.records import Record, batch_records, encode_batch, iter_batches
+from .cluster_view import CatalogueView
+from .config.consumer_groups import assignors
 from .context import RequestContext
 from .log_reader import read_chunks
+from .metadata.image import BROKER_RESOURCE
 from .metadata.topic_names import GROUP_METADATA_TOPIC
 
 if TYPE_CHECKING:
@@ -73,12 +76,14 @@ class Coordinators:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self._settings = settings_from(broker.config)
+        self._cluster = CatalogueView(broker.catalogue)
         self._shards: dict[int, _LoadedShard] = {}
         #: Partitions whose log cannot be replayed: nothing is known of their groups.
         self._failed: set[int] = set()
 
     def start(self) -> None:
         """Load the shards that have data soon, so that the sessions of their members run."""
+        self._cluster.start()
         self._broker.metadata_log.listeners.append(self._on_delta)
         stored = [index for topic, index in self._broker.folder.partitions() if topic == GROUP_METADATA_TOPIC]
         self._load_next(sorted(stored))
@@ -105,6 +110,11 @@ class Coordinators:
         }
         broker.create_internal_topic(GROUP_METADATA_TOPIC, count, configs)
         return count
+
+    def serves_consumer_groups(self) -> bool:
+        """Whether groups of KIP-848 are served: group.version and group.coordinator.rebalance.protocols say so."""
+        is_finalized = self._broker.catalogue.finalized_features.get("group.version", 0) > 0
+        return is_finalized and "consumer" in self._broker.config.get("group.coordinator.rebalance.protocols")
 
     def partition_of(self, group_id: str) -> int:
         """The partition that a group belongs to; -1 while there is no topic."""
@@ -214,7 +224,9 @@ class Coordinators:
                 return None
             if partition is None:
                 return None
-            found = self._shards[index] = _LoadedShard(partition, Shard(self._settings, lambda: str(uuid4())))
+            found = self._shards[index] = _LoadedShard(
+                partition, Shard(self._settings, lambda: str(uuid4()), self._cluster)
+            )
             found.loading = _replay_log(found)
             self._load_slice(found)
         return None if index in self._failed else found
@@ -251,7 +263,12 @@ class Coordinators:
         _deliver(found.shard.unload())
 
     def _on_delta(self, delta: Delta) -> None:
-        """Offsets of deleted topics are deleted."""
+        """Groups see the topics as they are now, and offsets of deleted topics are deleted."""
+        self._cluster.on_delta(delta)
+        if any(kind == BROKER_RESOURCE for kind, _ in delta.changed_configs):
+            self._settings = settings_from(self._broker.config)
+            for found in self._shards.values():
+                found.shard.settings = self._settings
         for topic in delta.deleted_topics:
             if topic.name == GROUP_METADATA_TOPIC:
                 self._failed.clear()
@@ -275,6 +292,13 @@ def settings_from(config: Config) -> GroupSettings:
         max_session_timeout_ms=get("group.max.session.timeout.ms"),
         max_size=get("group.max.size"),
         offset_metadata_max_bytes=get("offset.metadata.max.bytes"),
+        consumer_session_timeout_ms=get("group.consumer.session.timeout.ms"),
+        consumer_heartbeat_interval_ms=get("group.consumer.heartbeat.interval.ms"),
+        consumer_max_size=get("group.consumer.max.size"),
+        consumer_assignors=assignors(config),
+        consumer_migration_policy=get("group.consumer.migration.policy"),
+        consumer_assignment_interval_ms=get("group.consumer.assignment.interval.ms"),
+        consumer_regex_refresh_interval_ms=get("group.consumer.regex.refresh.interval.ms"),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from .consumer_groups import refuse_consumer_groups
 from .definitions import BROKER, DIFFERENT_DEFAULTS, broker_default
 from .dynamic import believed, synonyms_of
 from .kinds import InvalidValue, Value, format_value, parse
@@ -172,6 +173,7 @@ def refuse(config: Config) -> None:
         value = config.get(name)
         if value is not None and (value == 0 or value < -1):
             raise config.check(name, f"{name} must be unlimited (-1) or, equal or greater than 1")
+    refuse_consumer_groups(config)
     if len(config.get("log.dirs") or ()) > 1:
         config.notes.append(f"of log.dirs only the first folder is used: {config.data_folder}")
 

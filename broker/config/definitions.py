@@ -45,6 +45,7 @@ DIFFERENT_DEFAULTS: Final[dict[str, Different]] = {
     "listeners": Different("PLAINTEXT://127.0.0.1:9092", "without authentication it is not for the whole network"),
     "log.dir": Different("klamm-data", "a folder under the working directory, which no reboot empties as it does /tmp"),
     "group.initial.rebalance.delay.ms": Different("0", "waiting 3 s for more members makes each test 3 s slower"),
+    "group.consumer.assignment.interval.ms": Different("0", "a second member waits up to 6 s for its partitions"),
     "offsets.topic.replication.factor": Different("1", _ONE_BROKER),
     "transaction.state.log.replication.factor": Different("1", _ONE_BROKER),
     "transaction.state.log.min.isr": Different("1", _ONE_BROKER),

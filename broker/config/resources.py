@@ -6,6 +6,7 @@ from .kinds import (
     AT_LEAST_1,
     BOOLEAN,
     CLUSTER_WIDE,
+    HONOURED,
     INT,
     LIST,
     MAYBE_EMPTY,
@@ -18,9 +19,9 @@ from .kinds import (
 
 # fmt: off
 GROUP_ROWS = (
-    ("consumer.assignment.interval.ms", INT, "1000", AT_LEAST_0, CLUSTER_WIDE, NOT_YET),
-    ("consumer.heartbeat.interval.ms", INT, "5000", AT_LEAST_1, CLUSTER_WIDE, NOT_YET),
-    ("consumer.session.timeout.ms", INT, "45000", AT_LEAST_1, CLUSTER_WIDE, NOT_YET),
+    ("consumer.assignment.interval.ms", INT, "1000", AT_LEAST_0, CLUSTER_WIDE, HONOURED),
+    ("consumer.heartbeat.interval.ms", INT, "5000", AT_LEAST_1, CLUSTER_WIDE, HONOURED),
+    ("consumer.session.timeout.ms", INT, "45000", AT_LEAST_1, CLUSTER_WIDE, HONOURED),
     ("share.assignment.interval.ms", INT, "1000", AT_LEAST_0, CLUSTER_WIDE, NOT_YET),
     ("share.auto.offset.reset", STRING, "latest", OFFSET_RESET, CLUSTER_WIDE, NOT_YET),
     ("share.delivery.count.limit", INT, "5", at_least(2), CLUSTER_WIDE, NOT_YET),

@@ -3,7 +3,7 @@
 v3 has the instance id. REBALANCE_IN_PROGRESS while members are awaited; while the coordinator is read from its log the
 answer is no error, so that nobody leaves for that. Source: kafka.server.KafkaApis.handleHeartbeatRequest.
 
-Left out: authorization; groups of the new protocol (KIP-848).
+Left out: authorization.
 """
 
 from __future__ import annotations

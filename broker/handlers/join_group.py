@@ -4,9 +4,10 @@ v0 has no rebalance timeout: the session timeout is both. From v4 a dynamic memb
 (MEMBER_ID_REQUIRED); static members, v5, join at once, and without a rebalance if they only come back. v7 has the
 protocol type, and null where "no protocol" was empty before. v9 tells a leader that came back to skip the assignment.
 The answer waits until all members have joined or the rebalance timeout is over.
-What happens in which state: coordinator/classic_table.py. Source: kafka.server.KafkaApis.handleJoinGroupRequest.
+What happens in which state: coordinator/classic_table.py; in a group of KIP-848:
+coordinator/consumer_classic.py. Source: kafka.server.KafkaApis.handleJoinGroupRequest.
 
-Left out: authorization; groups of the new protocol (KIP-848).
+Left out: authorization.
 """
 
 from __future__ import annotations

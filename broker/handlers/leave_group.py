@@ -3,7 +3,7 @@
 Up to v2 one member, whose error is the answer's. From v3 several, each with its error; a static member may be named by
 its instance id alone. v5 says why. Source: kafka.server.KafkaApis.handleLeaveGroupRequest.
 
-Left out: authorization; groups of the new protocol (KIP-848).
+Left out: authorization.
 """
 
 from __future__ import annotations

@@ -2,9 +2,10 @@
 
 v3 has the instance id. From v5 protocol type and name must be there and fit the group's, else
 INCONSISTENT_GROUP_PROTOCOL. Followers wait for the leader's request, and all for its record to be safe.
-What happens in which state: coordinator/classic_table.py. Source: kafka.server.KafkaApis.handleSyncGroupRequest.
+What happens in which state: coordinator/classic_table.py; in a group of KIP-848:
+coordinator/consumer_classic.py. Source: kafka.server.KafkaApis.handleSyncGroupRequest.
 
-Left out: authorization; groups of the new protocol (KIP-848).
+Left out: authorization.
 """
 
 from __future__ import annotations

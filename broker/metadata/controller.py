@@ -97,14 +97,17 @@ class Controller:
     # --- brokers ---------------------------------------------------------------------------------------------------
 
     def bootstrap(self) -> list[Message]:
-        """What the log of a new cluster begins with; nothing in an old one, but for a transaction left open."""
+        """What the log of a new cluster begins with; in an old one the features that it has not decided on yet, and
+        the end of a transaction left open."""
         if self.catalogue.in_transaction:
             return [AbortTransactionRecord(reason="the controller was replaced")]
-        if self.catalogue.finalized_features:
-            return []
-        features = [
-            FeatureLevelRecord(name=name, feature_level=level) for name, level in FINALIZED_AT_FIRST.items() if level
+        features: list[Message] = [
+            FeatureLevelRecord(name=name, feature_level=level)
+            for name, level in FINALIZED_AT_FIRST.items()
+            if level and name not in self.catalogue.decided_features
         ]
+        if self.catalogue.finalized_features:
+            return features
         return [BeginTransactionRecord(name="Bootstrap records"), *features, EndTransactionRecord()]
 
     def register_broker(self, broker: Registration) -> list[Message]:

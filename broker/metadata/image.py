@@ -128,7 +128,8 @@ class Catalogue:
 
     `metadata_offset`: of the last record replayed, -1 for none; `leader_epoch` and `controller_id`: of the metadata
     log's leader, 0 and -1 for none; `next_producer_id`: the first that no block has; `finalized_features`: name ->
-    level; `in_transaction`: a metadata transaction (KIP-868) is open, whose records wait for its end.
+    level; `decided_features`: those that the log names, also with level 0; `in_transaction`: a metadata transaction
+    (KIP-868) is open, whose records wait for its end.
     """
 
     def __init__(self, cluster_id: str) -> None:
@@ -139,6 +140,7 @@ class Catalogue:
         self.topics: dict[str, TopicImage] = {}
         self.brokers: dict[int, BrokerImage] = {}
         self.finalized_features: dict[str, int] = {}
+        self.decided_features: set[str] = set()
         self.next_producer_id = 0
         self.client_quotas = ClientQuotas()
         self.scram_credentials = ScramCredentials()
@@ -304,6 +306,7 @@ class Catalogue:
         self.next_producer_id = record.next_producer_id
 
     def _feature_level(self, record: cluster.FeatureLevelRecord) -> None:
+        self.decided_features.add(record.name)
         if record.feature_level == 0:
             self.finalized_features.pop(record.name, None)
         else:

@@ -124,6 +124,12 @@ def test_a_config_is_marked_as_taking_effect_exactly_if_code_reads_it() -> None:
         "authorizer.class.name",
         "remote.log.storage.system.enable",
         "klamm.validate.records",
+        "group.consumer.assignors",
+    }
+    in_config_package |= {
+        f"group.consumer.{bound}.{name}"
+        for bound in ("min", "max")
+        for name in ("heartbeat.interval.ms", "session.timeout.ms", "assignment.interval.ms")
     }
     behind_topics = {name for topic, key in TOPIC.items() if not key.standing for name, _ in SYNONYMS.get(topic, ())}
     # A name that brokers and topics share is read for topics; its row counts through the topic's.

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from klamm.broker.features import FINALIZED_AT_FIRST
 from klamm.broker.metadata.controller import PRODUCER_ID_BLOCK_SIZE
 from klamm.broker.metadata.image import BrokerImage
 from klamm.broker.metadata.placement import manual_assignment, place_replicas
@@ -17,6 +18,7 @@ from klamm.broker.metadata.producer_ids import ProducerIds
 from klamm.broker.metadata.uuids import random_uuid
 from klamm.wire.errors import ErrorCode, KafkaError
 from klamm.wire.json_form import uuid_text
+from klamm.wire.log_records.metadata_cluster import FeatureLevelRecord
 from klamm.wire.log_records.metadata_topics import ConfigRecord, PartitionChangeRecord, ProducerIdsRecord
 from klamm.wire.messages.create_topics import CreatableTopic, CreatableTopicConfig, CreateTopicsRequest
 from klamm.wire.messages.delete_topics import DeleteTopicState
@@ -124,7 +126,23 @@ def test_each_start_opens_an_epoch_and_registers_the_broker_anew(broker: Any) ->
     assert broker.catalogue.topic("a").topic_id == first.topic("a").topic_id
     assert broker.catalogue.topic("a").configs == {"retention.ms": "5"}
     assert broker.catalogue.topic("a").partitions == first.topic("a").partitions
-    assert broker.catalogue.finalized_features == first.finalized_features == {"metadata.version": 30}
+    assert broker.catalogue.finalized_features == first.finalized_features == FINALIZED_AT_FIRST
+
+
+def test_a_cluster_of_an_earlier_klamm_gets_the_features_that_have_come_since(broker: Any) -> None:
+    decided = broker.catalogue.decided_features
+    assert decided == set(FINALIZED_AT_FIRST)
+    assert broker.controller.bootstrap() == []
+    decided.discard("group.version")
+    [record] = broker.controller.bootstrap()
+    assert (record.name, record.feature_level) == ("group.version", 1)
+
+
+def test_a_feature_that_was_lowered_stays_so(broker: Any) -> None:
+    broker.commit([FeatureLevelRecord(name="group.version", feature_level=0)])
+    assert "group.version" not in broker.catalogue.finalized_features
+    broker.start()
+    assert "group.version" not in broker.catalogue.finalized_features
 
 
 def test_after_a_crash_what_is_led_gets_a_new_leader_epoch(broker: Any) -> None:
