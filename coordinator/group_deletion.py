@@ -4,7 +4,7 @@ A group may go when it has no members, an offset when nobody in the group reads 
 tombstones. Source: org.apache.kafka.coordinator.group.GroupMetadataManager.validateDeleteGroup, createGroupTombstone;
 OffsetMetadataManager.deleteOffsets; ClassicGroup.isSubscribedToTopic.
 
-Left out: share and streams groups, pending transactional offsets.
+Left out: share and streams groups.
 """
 
 from __future__ import annotations
@@ -50,8 +50,7 @@ def _delete_group(groups: Groups, offsets: Offsets, group_id: str, turn: Turn) -
         return ErrorCode.GROUP_ID_NOT_FOUND
     if group.members if isinstance(group, ConsumerGroup) else group.state is not State.EMPTY:
         return ErrorCode.NON_EMPTY_GROUP
-    for topic, partitions in offsets.groups.get(group_id, {}).items():
-        turn.records.extend(records.offset_tombstone(group_id, topic, index) for index in partitions)
+    turn.records += [records.offset_tombstone(group_id, topic, index) for topic, index in offsets.of_group(group_id)]
     if isinstance(group, ConsumerGroup):
         turn.records += group.tombstones()
     else:

@@ -24,7 +24,9 @@ from ..wire.messages.offset_fetch import (
     OffsetFetchResponsePartitions,
     OffsetFetchResponseTopics,
 )
+from ..wire.records import NO_PRODUCER_ID
 from . import records
+from .pending_offsets import PendingOffsets
 from .records import NO_EXPIRY, CoordinatorRecord
 from .responses import NO_LEADER_EPOCH, NO_OFFSET
 from .turn import Turn
@@ -35,7 +37,7 @@ DEFAULT_RETENTION = -1
 
 class CommittedOffset(NamedTuple):
     """`leader_epoch` -1: unknown; `expire_timestamp_ms` -1: by the broker's retention; `topic_id`: 16 bytes, zero if
-    the commit did not know it."""
+    the commit did not know it; `record_offset`: of the commit's record in the log, by which the later one is known."""
 
     offset: int
     leader_epoch: int
@@ -43,27 +45,55 @@ class CommittedOffset(NamedTuple):
     commit_timestamp_ms: int
     expire_timestamp_ms: int
     topic_id: bytes
+    record_offset: int
 
 
 class Offsets:
-    """Group id -> topic name -> partition -> offset. Only `put` and `remove` change it, and only replay calls them."""
+    """Group id -> topic name -> partition -> offset. Only `put`, `remove` and `end_transaction` change it, and only
+    replay calls them. `pending`: what open transactions hold."""
 
-    __slots__ = ("groups",)
+    __slots__ = ("groups", "pending")
 
     def __init__(self) -> None:
         self.groups: dict[str, dict[str, dict[int, CommittedOffset]]] = {}
+        self.pending = PendingOffsets()
 
-    def put(self, group_id: str, topic: str, partition: int, value: OffsetCommitValue) -> None:
-        self.groups.setdefault(group_id, {}).setdefault(topic, {})[partition] = CommittedOffset(
+    def put(
+        self,
+        group_id: str,
+        topic: str,
+        partition: int,
+        value: OffsetCommitValue,
+        record_offset: int,
+        producer_id: int = NO_PRODUCER_ID,
+    ) -> None:
+        """`producer_id`: in whose transaction the offset was committed."""
+        offset = CommittedOffset(
             value.offset,
             value.leader_epoch,
             value.metadata,
             value.commit_timestamp,
             value.expire_timestamp,
             value.topic_id,
+            record_offset,
         )
+        if producer_id == NO_PRODUCER_ID:
+            self.groups.setdefault(group_id, {}).setdefault(topic, {})[partition] = offset
+        else:
+            self.pending.put(producer_id, (group_id, topic, partition), offset)
+
+    def end_transaction(self, producer_id: int, commit: bool) -> None:
+        """An end marker is in the log: what was pending counts, unless a later commit does, or is forgotten."""
+        ended = self.pending.take(producer_id)
+        if commit:
+            for (group_id, topic, partition), offset in ended.items():
+                partitions = self.groups.setdefault(group_id, {}).setdefault(topic, {})
+                known = partitions.get(partition)
+                if known is None or known.record_offset < offset.record_offset:
+                    partitions[partition] = offset
 
     def remove(self, group_id: str, topic: str, partition: int) -> None:
+        self.pending.remove((group_id, topic, partition))
         topics = self.groups.get(group_id)
         partitions = topics.get(topic) if topics is not None else None
         if topics is None or partitions is None:
@@ -75,8 +105,14 @@ class Offsets:
                 del self.groups[group_id]
 
     def of_topic(self, topic: str) -> list[tuple[str, int]]:
-        """(group id, partition) of all offsets committed for a topic."""
-        return [(group_id, index) for group_id, topics in self.groups.items() for index in topics.get(topic, ())]
+        """(group id, partition) of all offsets committed for a topic, pending ones too."""
+        committed = [(group_id, index) for group_id, topics in self.groups.items() for index in topics.get(topic, ())]
+        return list(dict.fromkeys([*committed, *self.pending.of_topic(topic)]))
+
+    def of_group(self, group_id: str) -> list[tuple[str, int]]:
+        """(topic, partition) of all offsets committed by a group, pending ones too."""
+        committed = [(topic, index) for topic, rows in self.groups.get(group_id, {}).items() for index in rows]
+        return list(dict.fromkeys([*committed, *self.pending.of_group(group_id)]))
 
 
 # --- OffsetCommit -------------------------------------------------------------------------------------------------
@@ -110,7 +146,7 @@ def _commit_one(
     turn: Turn,
 ) -> OffsetCommitResponsePartition:
     metadata = row.committed_metadata or ""
-    if _utf16_length(metadata) > turn.settings.offset_metadata_max_bytes:
+    if utf16_length(metadata) > turn.settings.offset_metadata_max_bytes:
         return OffsetCommitResponsePartition(
             partition_index=row.partition_index, error_code=ErrorCode.OFFSET_METADATA_TOO_LARGE
         )
@@ -130,7 +166,7 @@ def _commit_one(
     return OffsetCommitResponsePartition(partition_index=row.partition_index, error_code=ErrorCode.NONE)
 
 
-def _utf16_length(text: str) -> int:
+def utf16_length(text: str) -> int:
     """`String.length()`, in which Kafka measures despite the config's name."""
     return len(text) if text.isascii() else len(text.encode("utf-16-be", "surrogatepass")) // 2
 
@@ -138,16 +174,24 @@ def _utf16_length(text: str) -> int:
 # --- OffsetFetch --------------------------------------------------------------------------------------------------
 
 
-def fetch(offsets: Offsets, group: OffsetFetchRequestGroup) -> OffsetFetchResponseGroup:
+def fetch(offsets: Offsets, group: OffsetFetchRequestGroup, require_stable: bool = False) -> OffsetFetchResponseGroup:
     """A group's offsets: those asked for, or all if `topics` is null. What was never committed is offset -1 without
-    an error, also for a group that does not exist. Each topic asked for has its name."""
-    topics = offsets.groups.get(group.group_id, {})
+    an error, also for a group that does not exist. Each topic asked for has its name. With `require_stable` those that
+    an open transaction may move are UNSTABLE_OFFSET_COMMIT (KIP-447)."""
+    group_id = group.group_id
+    topics = offsets.groups.get(group_id, {})
+
+    def fetched(topic: str, index: int, offset: CommittedOffset | None) -> OffsetFetchResponsePartitions:
+        if require_stable and (group_id, topic, index) in offsets.pending:
+            return _fetched(index, None, ErrorCode.UNSTABLE_OFFSET_COMMIT)
+        return _fetched(index, offset)
+
     if group.topics is None:
         found = [
             OffsetFetchResponseTopics(
                 name=name,
                 topic_id=next(iter(partitions.values())).topic_id,
-                partitions=[_fetched(index, offset) for index, offset in partitions.items()],
+                partitions=[fetched(name, index, offset) for index, offset in partitions.items()],
             )
             for name, partitions in topics.items()
         ]
@@ -157,13 +201,13 @@ def fetch(offsets: Offsets, group: OffsetFetchRequestGroup) -> OffsetFetchRespon
                 name=row.name,
                 topic_id=row.topic_id,
                 partitions=[
-                    _fetched(index, _of_same_topic(topics.get(row.name, {}).get(index), row.topic_id))
+                    fetched(row.name, index, _of_same_topic(topics.get(row.name, {}).get(index), row.topic_id))
                     for index in row.partition_indexes
                 ],
             )
             for row in group.topics
         ]
-    return OffsetFetchResponseGroup(group_id=group.group_id, topics=found, error_code=ErrorCode.NONE)
+    return OffsetFetchResponseGroup(group_id=group_id, topics=found, error_code=ErrorCode.NONE)
 
 
 def _of_same_topic(offset: CommittedOffset | None, topic_id: bytes) -> CommittedOffset | None:
@@ -173,14 +217,16 @@ def _of_same_topic(offset: CommittedOffset | None, topic_id: bytes) -> Committed
     return offset
 
 
-def _fetched(index: int, offset: CommittedOffset | None) -> OffsetFetchResponsePartitions:
+def _fetched(
+    index: int, offset: CommittedOffset | None, error: ErrorCode = ErrorCode.NONE
+) -> OffsetFetchResponsePartitions:
     if offset is None:
         return OffsetFetchResponsePartitions(
             partition_index=index,
             committed_offset=NO_OFFSET,
             committed_leader_epoch=NO_LEADER_EPOCH,
             metadata="",
-            error_code=ErrorCode.NONE,
+            error_code=error,
         )
     return OffsetFetchResponsePartitions(
         partition_index=index,

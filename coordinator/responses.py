@@ -28,6 +28,12 @@ from ..wire.messages.offset_commit import (
 from ..wire.messages.offset_delete import OffsetDeleteRequest, OffsetDeleteResponse
 from ..wire.messages.offset_fetch import OffsetFetchRequest, OffsetFetchResponse, OffsetFetchResponseGroup
 from ..wire.messages.sync_group import SyncGroupRequest, SyncGroupResponse
+from ..wire.messages.txn_offset_commit import (
+    TxnOffsetCommitRequest,
+    TxnOffsetCommitResponse,
+    TxnOffsetCommitResponsePartition,
+    TxnOffsetCommitResponseTopic,
+)
 from .turn import Request
 
 #: The first versions in which the answer has the thing.
@@ -91,6 +97,22 @@ def commit_error(request: Request, error: ErrorCode) -> OffsetCommitResponse:
     )
 
 
+def txn_commit_error(request: Request, error: ErrorCode) -> TxnOffsetCommitResponse:
+    """As `commit_error`."""
+    return TxnOffsetCommitResponse(
+        topics=[
+            TxnOffsetCommitResponseTopic(
+                name=topic.name,
+                partitions=[
+                    TxnOffsetCommitResponsePartition(partition_index=row.partition_index, error_code=error)
+                    for row in topic.partitions
+                ],
+            )
+            for topic in request.message.topics
+        ]
+    )
+
+
 def _describe_error(request: Request, error: ErrorCode) -> DescribeGroupsResponse:
     return DescribeGroupsResponse(
         groups=[DescribedGroup(error_code=error, group_id=group_id) for group_id in request.message.groups]
@@ -136,6 +158,7 @@ _ERRORS: Final[dict[type[Message], Callable[[Request, ErrorCode], Message]]] = {
     ConsumerGroupDescribeRequest: _consumer_describe_error,
     DeleteGroupsRequest: _delete_error,
     OffsetDeleteRequest: lambda request, error: OffsetDeleteResponse(error_code=error),
+    TxnOffsetCommitRequest: txn_commit_error,
 }
 
 

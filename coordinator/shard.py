@@ -14,7 +14,7 @@ A group is of a kind, and a request finds its way by the kind of its group: clas
 KIP-848 by the `consumer_*` modules.
 
 Left out: groups of the other kinds (share, streams) come with their own modules and stand in `groups` by their
-`kind`; transactional offsets and expiry of offsets come with later capabilities.
+`kind`; expiry of offsets comes with a later capability.
 """
 
 from __future__ import annotations
@@ -49,7 +49,17 @@ from ..wire.messages.offset_fetch import (
     OffsetFetchResponseGroup,
 )
 from ..wire.messages.sync_group import SyncGroupRequest, SyncGroupResponse
-from . import consumer_classic, consumer_group, consumer_heartbeat, consumer_offsets, consumer_timers, records
+from ..wire.messages.txn_offset_commit import TxnOffsetCommitRequest
+from ..wire.records import NO_PRODUCER_ID
+from . import (
+    consumer_classic,
+    consumer_group,
+    consumer_heartbeat,
+    consumer_offsets,
+    consumer_timers,
+    records,
+    transactional_offsets,
+)
 from . import offsets as offset_requests
 from .classic_group import UNKNOWN_MEMBER_ID, ClassicGroup
 from .classic_join import accepts, name_is_too_long, protocols_of, refuse_member
@@ -66,7 +76,15 @@ from .describe import describe_groups, list_groups
 from .group_deletion import delete_groups, delete_offsets
 from .offsets import Offsets
 from .records import CoordinatorRecord
-from .responses import MEMBER_ERRORS_FROM, commit_error, error_of_log, error_response, join_response, leave_response
+from .responses import (
+    MEMBER_ERRORS_FROM,
+    commit_error,
+    error_of_log,
+    error_response,
+    join_response,
+    leave_response,
+    txn_commit_error,
+)
 from .settings import GroupSettings
 from .timers import Deadlines
 from .turn import Effects, Reply, Request, TimerKey, Turn
@@ -108,6 +126,7 @@ class Shard:
             ConsumerGroupDescribeRequest: self._consumer_describe,
             DeleteGroupsRequest: self._delete_groups,
             OffsetDeleteRequest: self._delete_offsets,
+            TxnOffsetCommitRequest: self._txn_offset_commit,
         }
 
     # --- steps ----------------------------------------------------------------------------------------------------
@@ -206,15 +225,15 @@ class Shard:
 
     # --- the log --------------------------------------------------------------------------------------------------
 
-    def replay(self, record: CoordinatorRecord) -> None:
-        """Take over one record of the log, in the log's order."""
+    def replay(self, record: CoordinatorRecord, offset: int = -1, producer_id: int = NO_PRODUCER_ID) -> None:
+        """Take over one record of the log, in the log's order; `producer_id`: in whose transaction it is."""
         key, value = record.key, record.value
         if isinstance(key, (OffsetCommitKey, LegacyOffsetCommitKey)):
             if isinstance(value, OffsetCommitValue):
                 if key.group not in self.groups:
                     # A group that only keeps offsets has no record of its own (Kafka: a simple group).
                     self.groups[key.group] = ClassicGroup(key.group, value.commit_timestamp)
-                self.offsets.put(key.group, key.topic, key.partition, value)
+                self.offsets.put(key.group, key.topic, key.partition, value, offset, producer_id)
             else:
                 self.offsets.remove(key.group, key.topic, key.partition)
         elif isinstance(key, GroupMetadataKey):
@@ -227,6 +246,10 @@ class Shard:
                 self._forget(key.group)
         elif isinstance(key, consumer_group.KEYS):
             self._replay_consumer(key, value)
+
+    def end_transaction(self, producer_id: int, commit: bool) -> None:
+        """An end marker stands in the log here: replayed as records are."""
+        self.offsets.end_transaction(producer_id, commit)
 
     def _forget(self, group_id: str) -> None:
         group = self._classic(group_id)
@@ -378,19 +401,28 @@ class Shard:
             fire(group, Event.COMMITTED, message.member_id, turn)
         turn.reply(request, offset_requests.commit(message, turn))
 
+    def _txn_offset_commit(self, request: Request, turn: Turn) -> None:
+        message: TxnOffsetCommitRequest = request.message
+        group = self.groups.get(message.group_id)
+        error = transactional_offsets.check_transactional_commit(group, message)
+        if error:
+            turn.reply(request, txn_commit_error(request, error))
+        else:
+            turn.reply(request, transactional_offsets.commit(message, turn))
+
     def _offset_fetch(self, request: Request, turn: Turn) -> None:
         message: OffsetFetchRequest = request.message
         turn.reply(
             request,
-            OffsetFetchResponse(groups=[self._fetch_offsets(asked) for asked in message.groups]),
+            OffsetFetchResponse(groups=[self._fetch_offsets(row, message.require_stable) for row in message.groups]),
         )
 
-    def _fetch_offsets(self, asked: OffsetFetchRequestGroup) -> OffsetFetchResponseGroup:
+    def _fetch_offsets(self, asked: OffsetFetchRequestGroup, require_stable: bool) -> OffsetFetchResponseGroup:
         group = self.groups.get(asked.group_id)
         error = consumer_offsets.check_fetch(group, asked) if isinstance(group, ConsumerGroup) else ErrorCode.NONE
         if error:
             return OffsetFetchResponseGroup(group_id=asked.group_id, topics=[], error_code=error)
-        return offset_requests.fetch(self.offsets, asked)
+        return offset_requests.fetch(self.offsets, asked, require_stable)
 
     def _describe(self, request: Request, turn: Turn) -> None:
         turn.reply(request, describe_groups(self.groups, request))

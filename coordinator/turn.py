@@ -35,17 +35,18 @@ class Reply(NamedTuple):
 class Effects(NamedTuple):
     """`records` are to be appended as one batch and then replayed; `replies` to be sent once the high watermark has
     passed the log's end as it is after that append, also when `records` is empty: reads must not show what may yet
-    be lost."""
+    be lost. `producer`, (id, epoch): the records are part of its transaction; else none."""
 
     records: list[CoordinatorRecord]
     replies: list[Reply]
+    producer: tuple[int, int] | None = None
 
 
 class Turn:
     """One step while it is being made. `now_ms`: epoch milliseconds; `new_uuid`: the random part of new member ids;
     `cluster`: the topics there are."""
 
-    __slots__ = ("cluster", "deadlines", "new_uuid", "now_ms", "records", "replies", "settings")
+    __slots__ = ("cluster", "deadlines", "new_uuid", "now_ms", "producer", "records", "replies", "settings")
 
     def __init__(
         self,
@@ -62,9 +63,11 @@ class Turn:
         self.cluster = cluster
         self.records: list[CoordinatorRecord] = []
         self.replies: list[Reply] = []
+        #: Whose transaction the records are part of.
+        self.producer: tuple[int, int] | None = None
 
     def reply(self, request: Request, response: Message) -> None:
         self.replies.append(Reply(request, response))
 
     def effects(self) -> Effects:
-        return Effects(self.records, self.replies)
+        return Effects(self.records, self.replies, self.producer)
