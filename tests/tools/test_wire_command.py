@@ -27,7 +27,7 @@ def test_list_has_a_row_for_each_api(capsys: pytest.CaptureFixture[str]) -> None
     assert len(lines) == len(APIS) + 1
     assert lines[0].split() == ["key", "API", "4.3", "3.9", "flexible", "klamm"]
     assert lines[1].split() == ["0", "Produce", "3-13", "0-11", "9+", "3-13"]
-    assert ["47", "OffsetDelete", "0", "0", "never"] in [line.split() for line in lines]
+    assert ["47", "OffsetDelete", "0", "0", "never", "0"] in [line.split() for line in lines]
 
 
 def test_list_messages_names_all(capsys: pytest.CaptureFixture[str]) -> None:
