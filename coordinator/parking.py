@@ -8,32 +8,31 @@ was when the reply was made. Source: org.apache.kafka.coordinator.common.runtime
 from __future__ import annotations
 
 from collections import deque
+from typing import Generic, TypeVar
 
-from ..wire.errors import ErrorCode
-from .responses import error_response
-from .turn import Reply
+T = TypeVar("T")
 
 
-class Parked:
-    """One shard's replies, in the order in which they were made."""
+class Parked(Generic[T]):
+    """What one shard has made and nobody has seen (replies, or effects with them), in its order."""
 
     __slots__ = ("_queue",)
 
     def __init__(self) -> None:
-        self._queue: deque[tuple[int, Reply]] = deque()
+        self._queue: deque[tuple[int, T]] = deque()
 
     def __len__(self) -> int:
         return len(self._queue)
 
-    def park(self, offset: int, reply: Reply) -> None:
+    def park(self, offset: int, item: T) -> None:
         """`offset`: the log's end, that is the offset after the last record; it never falls."""
-        self._queue.append((offset, reply))
+        self._queue.append((offset, item))
 
     def next_offset(self) -> int | None:
         """The high watermark that the first in the queue waits for."""
         return self._queue[0][0] if self._queue else None
 
-    def take(self, high_watermark: int) -> list[Reply]:
+    def take(self, high_watermark: int) -> list[T]:
         """Those that may go now."""
         queue = self._queue
         due = []
@@ -41,8 +40,8 @@ class Parked:
             due.append(queue.popleft()[1])
         return due
 
-    def fail(self, error: ErrorCode) -> list[Reply]:
-        """Leadership is lost: nobody knows whether the records will stay. All get `error` instead."""
-        failed = [Reply(reply.request, error_response(reply.request, error)) for _, reply in self._queue]
+    def drain(self) -> list[T]:
+        """All of them. Leadership is lost: nobody knows whether the records will stay, so errors go out instead."""
+        items = [item for _, item in self._queue]
         self._queue.clear()
-        return failed
+        return items

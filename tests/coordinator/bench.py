@@ -13,6 +13,7 @@ from klamm.coordinator import classic_table, records, shard
 from klamm.coordinator.classic_group import ClassicGroup, State
 from klamm.coordinator.parking import Parked
 from klamm.coordinator.records import CoordinatorRecord
+from klamm.coordinator.responses import error_response
 from klamm.coordinator.settings import GroupSettings
 from klamm.coordinator.shard import Shard
 from klamm.coordinator.turn import Effects, Reply, Request
@@ -59,7 +60,7 @@ class Bench:
         self._tokens = count(1)
         self._uuids = count(1)
         self.shard = self.new_shard()
-        self.parked = Parked()
+        self.parked: Parked[Reply] = Parked()
 
     def new_shard(self) -> Shard:
         return Shard(self.settings, lambda: str(next(self._uuids)))
@@ -113,7 +114,8 @@ class Bench:
 
     def drop(self) -> None:
         """Leadership is lost."""
-        self.delivered += self.parked.fail(ErrorCode.NOT_COORDINATOR)
+        lost = ErrorCode.NOT_COORDINATOR
+        self.delivered += [Reply(reply.request, error_response(reply.request, lost)) for reply in self.parked.drain()]
         self.delivered += self.shard.unload()
 
     def rebuild(self) -> None:

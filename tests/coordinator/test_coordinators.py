@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from klamm.broker import coordinators
+from klamm.broker import shard_runtime
 from klamm.broker.api_table import SERVED
 from klamm.broker.broker import Broker
 from klamm.broker.config import Config
@@ -346,7 +346,7 @@ def test_a_large_shard_is_loaded_in_slices(ready: Site, monkeypatch: pytest.Monk
     for offset in range(60):
         ready.commit("g", "t", offset, generation_id_or_member_epoch=1, member_id=member)
     ready.stop()
-    monkeypatch.setattr(coordinators, "LOAD_SLICE_BYTES", 500)
+    monkeypatch.setattr(shard_runtime, "LOAD_SLICE_BYTES", 500)
     ready.start()
     assert ready.committed("g", "t") == (-1, ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)
     assert ready.heartbeat("g", 1, member) == 0, "nobody leaves because a coordinator is not ready"
@@ -393,7 +393,7 @@ def test_a_topic_that_goes_while_a_shard_is_loaded(ready: Site, monkeypatch: pyt
     for offset in range(20):
         ready.commit("g", "t", offset)
     ready.stop()
-    monkeypatch.setattr(coordinators, "LOAD_SLICE_BYTES", 500)
+    monkeypatch.setattr(shard_runtime, "LOAD_SLICE_BYTES", 500)
     ready.start()
     assert ready.committed("g", "t")[1] == ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
     ready.ask(DeleteTopicsRequest(topic_names=["t"]), 5)
