@@ -116,4 +116,5 @@ async def test_other_tasks_have_their_turn_under_load(reactor: Reactor) -> None:
         while rounds < 3 * ROUNDS_BEFORE_TRIO:
             before = rounds
             await trio.lowlevel.checkpoint()
-            assert rounds - before <= ROUNDS_BEFORE_TRIO + 2
+            # Between two turns of this task the loop has at most two: trio shuffles who comes first.
+            assert rounds - before <= 2 * (ROUNDS_BEFORE_TRIO + 1)
