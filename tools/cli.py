@@ -34,6 +34,8 @@ class Command(NamedTuple):
 
 COMMANDS: Final[dict[str, Command]] = {
     "serve": Command("serve", "run a broker that any Kafka client can talk to"),
+    "console-producer": Command("console.producer", "lines of standard input become records"),
+    "console-consumer": Command("console.consumer", "records of topics on standard output"),
     "wire": Command("wire_command", "look up, decode and encode Kafka's protocol by hand"),
 }
 

@@ -1,0 +1,191 @@
+"""`klamm console-producer`: lines of standard input become records, as with kafka-console-producer.sh."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
+
+from ...wire.compression import Codec
+from ...wire.records import Record
+from ..client import ClientError, open_client
+from ..client.errors import java_line
+from .lines import LineError, parse_line
+from .lines import settings as line_settings
+from .options import Options, OptionsError, bootstrap, help_or_version, parse, properties, refuse, warn_of_old
+from .producer_options import ABOUT, OPTIONS, READER
+from .sender import Sender, SenderSettings
+
+_READ_BYTES: Final = 65_536
+
+_OLD_NAMES: Final = (
+    ("property", "reader-property"),
+    ("producer-property", "command-property"),
+    ("producer.config", "command-config"),
+)
+
+_OLD_NAME: Final = "Warning: --{} is deprecated and will be removed in a future version. Use --{} instead."
+
+_ACKS: Final[Mapping[str, int]] = {"all": -1, "-1": -1, "0": 0, "1": 1}
+
+
+class _LostError(Exception):
+    """With --sync the first record that is lost ends the command."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Returns 0, or 1 for a command line, a line, or with --sync a record that cannot be used."""
+    try:
+        options = parse(OPTIONS, arguments)
+        if help_or_version(options, ABOUT, OPTIONS):
+            return 0
+        address = bootstrap(options, "bootstrap-server", "broker-list")
+        if not options.has("topic"):
+            raise OptionsError('Missing required argument "[topic]"')
+        warn_of_old(options, _OLD_NAMES, _OLD_NAME)
+        config = properties(options, ("producer.config", "command-config"), ("producer-property", "command-property"))
+        reader = line_settings(properties(options, ("reader-config",), ("property", "reader-property")))
+        sending = sender_settings(options, config)
+    except (OptionsError, LineError) as error:
+        return refuse(str(error), ABOUT, OPTIONS)
+    if options.last("line-reader") not in (READER, "kafka.tools.ConsoleProducer$LineMessageReader"):
+        print(f"klamm: there is no reader of lines {options.last('line-reader')}", file=sys.stderr)
+        return 1
+    sync = options.has("sync")
+    lost: list[ClientError] = []
+
+    def on_error(record: Record, error: ClientError) -> None:
+        lost.append(error)
+        if not sync:
+            _log_lost(str(options.last("topic")), record, error)
+
+    with open_client(address, properties=_client_properties(options, config), client_id="console-producer") as client:
+        sender = Sender(client, options.last("topic"), sending, on_error)
+        number = 0
+        try:
+            for line in _lines(sender):
+                number += 1
+                _add(sender, parse_line(line, number, reader), sync, on_error)
+                if sync and lost:
+                    raise _LostError
+        except LineError as error:
+            print(f"org.apache.kafka.common.KafkaException: {error}", file=sys.stderr)
+            return 1
+        except _LostError:
+            print(java_line(lost[0]), file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            return 130
+        finally:
+            sender.flush()
+    return 0
+
+
+def _add(sender: Sender, record: Record, sync: bool, on_error: Callable[[Record, ClientError], None]) -> None:
+    try:
+        sender.add(record)
+        if sync:
+            sender.flush()
+    except ClientError as error:
+        on_error(record, error)
+
+
+def _log_lost(topic: str, record: Record, error: ClientError) -> None:
+    """The line of org.apache.kafka.clients.producer.internals.ErrorLoggingCallback."""
+    key = "null" if record.key is None else f"{len(record.key)} bytes"
+    value = "null" if record.value is None else f"{len(record.value)} bytes"
+    now = time.strftime("%Y-%m-%d %H:%M:%S")
+    print(
+        f"[{now},000] ERROR Error when sending message to topic {topic} with key: {key}, value: {value} with error:"
+        f" (org.apache.kafka.clients.producer.internals.ErrorLoggingCallback)\n{java_line(error)}",
+        file=sys.stderr,
+    )
+
+
+def _lines(sender: Sender) -> Iterator[str]:
+    """Lines of standard input, without their ends; what waits is sent whenever its time has come."""
+    prompt = sys.stdin.isatty() and sys.stdout.isatty()
+    descriptor = sys.stdin.fileno()
+    left = b""
+    while True:
+        if prompt:
+            print(">", end="", flush=True)
+        if not select.select([descriptor], [], [], sender.due_s())[0]:
+            sender.flush()
+            prompt = False
+            continue
+        prompt = sys.stdin.isatty() and sys.stdout.isatty()
+        data = os.read(descriptor, _READ_BYTES)
+        if not data:
+            break
+        # As java.io.BufferedReader: a line ends with \n, \r or both.
+        left += data
+        held = b"\r" if left.endswith(b"\r") else b""
+        lines = left[: len(left) - len(held)].replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        left = lines.pop() + held
+        for line in lines:
+            yield line.decode(errors="surrogateescape")
+        if sender.due_s() == 0.0:
+            sender.flush()
+    if left:
+        yield left.rstrip(b"\r").decode(errors="surrogateescape")
+
+
+# --- settings -----------------------------------------------------------------------------------------------------
+
+
+def sender_settings(options: Options, config: Mapping[str, str]) -> SenderSettings:
+    """What the options say, else the producer's configuration, else the options' defaults. Raises OptionsError."""
+
+    def number(key: str, *names: str) -> int:
+        for name in names:
+            if options.has(name):
+                return int(options.last(name))
+        text = config.get(key, str(options.last(names[-1])))
+        try:
+            return int(text)
+        except ValueError:
+            raise OptionsError(f"Invalid value {text} for configuration {key}: Not a number") from None
+
+    codec = config.get("compression.type", "none")
+    if options.has("compression-codec"):
+        codec = options.last("compression-codec") or "gzip"
+    if codec.upper() not in Codec.__members__:
+        raise OptionsError(f"Invalid value {codec} for configuration compression.type: none, gzip, snappy, lz4 or zstd")
+    acks = str(config.get("acks", "-1"))
+    if options.has("request-required-acks"):
+        acks = options.last("request-required-acks")
+    if acks not in _ACKS:
+        raise OptionsError(f"Invalid value {acks} for configuration acks: String must be one of: all, -1, 0, 1")
+    if "transactional.id" in config:
+        raise OptionsError("transactional.id: lines of standard input are no transaction")
+    idempotent = config.get("enable.idempotence", "true").strip().lower() == "true"
+    if options.has("max-partition-memory-bytes"):
+        print(
+            "Warning: --max-partition-memory-bytes is deprecated and will be removed in Apache Kafka 5.0."
+            " Use --batch-size instead."
+        )
+    return SenderSettings(
+        acks=_ACKS[acks],
+        codec=Codec[codec.upper()],
+        batch_bytes=number("batch.size", "max-partition-memory-bytes", "batch-size"),
+        linger_ms=number("linger.ms", "timeout"),
+        retries=number("retries", "message-send-max-retries"),
+        request_timeout_ms=number("request.timeout.ms", "request-timeout-ms"),
+        max_block_ms=number("max.block.ms", "max-block-ms"),
+        metadata_max_age_ms=number("metadata.max.age.ms", "metadata-expiry-ms"),
+        buffer_bytes=number("buffer.memory", "max-memory-bytes"),
+        idempotent=idempotent and _ACKS[acks] == -1,
+    )
+
+
+def _client_properties(options: Options, config: Mapping[str, str]) -> dict[str, str]:
+    """The connection's part of the configuration."""
+    found = dict(config)
+    for key, name in (("retry.backoff.ms", "retry-backoff-ms"), ("request.timeout.ms", "request-timeout-ms")):
+        if options.has(name) or key not in found:
+            found[key] = str(options.last(name))
+    return found
