@@ -37,6 +37,12 @@ COMMANDS: Final[dict[str, Command]] = {
     "console-producer": Command("console.producer", "lines of standard input become records"),
     "console-consumer": Command("console.consumer", "records of topics on standard output"),
     "wire": Command("wire_command", "look up, decode and encode Kafka's protocol by hand"),
+    "topics": Command("admin.topics", "create, list, describe, alter and delete topics"),
+    "get-offsets": Command("admin.get_offsets", "offsets of partitions, by time"),
+    "delete-records": Command("admin.delete_records", "delete the records of partitions below an offset"),
+    "log-dirs": Command("admin.log_dirs", "what partitions take on the brokers' disks"),
+    "leader-election": Command("admin.leader_election", "have partitions elect their leader anew"),
+    "cluster": Command("admin.cluster", "the cluster's id and endpoints; brokers to forget"),
 }
 
 
