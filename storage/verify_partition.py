@@ -85,7 +85,7 @@ def verify_partition(checker: Checker, folder: str, shown: str, log_start_offset
             findings.add(f"{shown}{checkpoints.LEADER_EPOCHS}", "epoch-missing", "there is none")
     else:
         try:
-            epochs = checkpoints.decode_epochs(data)
+            epochs = checkpoints.decode_epochs(data) if data else []
         except checkpoints.CheckpointError as error:
             findings.add(f"{shown}{checkpoints.LEADER_EPOCHS}", "checkpoint-format", str(error))
     if not segments:

@@ -3,7 +3,8 @@
 A decoded record is a pair (key, value): None for what is not there, a dict for a JSON object in the form of Kafka's
 JSON converters, else text. Source: the MessageParsers of org.apache.kafka.tools.DumpLogSegments.
 
-Left out: the records of tiered storage (`--remote-log-metadata-decoder`).
+Left out: the records of tiered storage (`--remote-log-metadata-decoder`); for text that is not UTF-8, Java's number of
+replacement characters.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from importlib import import_module
 from typing import Any, Final
 
 from ..broker.config.kinds import format_value
-from ..wire.codec import DecodeError, decode_from
+from ..wire.codec import DecodeError, decode, decode_from
 from ..wire.declare import Message
 from ..wire.json_form import to_json
 from ..wire.log_records import control
@@ -84,13 +85,13 @@ BYTES_DECODERS: Final[dict[str, Callable[[bytes], str]]] = {
 
 
 def plain_decoder(key: Callable[[bytes], str], value: Callable[[bytes], str]) -> Decoder:
-    def decode(record: Record) -> Decoded:
+    def read(record: Record) -> Decoded:
         return (
             None if record.key is None else key(record.key),
             None if record.value is None else value(record.value),
         )
 
-    return decode
+    return read
 
 
 # --- records of the coordinators ------------------------------------------------------------------------------------
@@ -110,7 +111,7 @@ def coordinator_decoder(*families: str) -> Decoder:
     """Records with an int16 type before the key and an int16 version before the value."""
     keys, values = _messages(families, "coordinator-key"), _messages(families, "coordinator-value")
 
-    def decode(record: Record) -> Decoded:
+    def read(record: Record) -> Decoded:
         if record.key is None:
             raise ShownError(
                 f"Failed to decode message at offset {record.offset} using the specified decoder "
@@ -136,7 +137,7 @@ def coordinator_decoder(*families: str) -> Decoder:
                 _open_bytes(member, "assignment", ConsumerProtocolAssignment)
         return key, {"version": str(version), "data": data}
 
-    return decode
+    return read
 
 
 def _open_bytes(member: dict[str, Any], field: str, message: type[Message]) -> None:
@@ -157,7 +158,7 @@ def metadata_decoder() -> Decoder:
     """Records of `__cluster_metadata`: a frame version, a type and a version, all unsigned varints, and the body."""
     kinds = _messages(("metadata_cluster", "metadata_security", "metadata_topics"), "metadata")
 
-    def decode(record: Record) -> Decoded:
+    def read(record: Record) -> Decoded:
         try:
             value = record.value or b""
             frame_version, position = decode_uvarint(value, 0)
@@ -166,13 +167,13 @@ def metadata_decoder() -> Decoder:
             found = kinds.get(record_type)
             if frame_version != 1 or found is None or version not in found.VERSIONS:
                 raise ShownError(f"no record of type {record_type}, version {version}, frame version {frame_version}")
-            data = to_json(decode_from(found, version, value, position)[0], version)
+            data = to_json(decode(found, version, value[position:]), version)
         except (DecodeError, ValueError, IndexError) as error:
             return None, f"Error at {record.offset}, skipping. {error}"
         name = _WORD.sub("_", found.__name__).upper()
         return None, {"type": name, "version": version, "data": data}
 
-    return decode
+    return read
 
 
 def control_fields(record: Record) -> dict[str, Any]:
