@@ -36,12 +36,16 @@ COMMANDS: Final[dict[str, Command]] = {
     "serve": Command("serve", "run a broker that any Kafka client can talk to"),
     "console-producer": Command("console.producer", "lines of standard input become records"),
     "console-consumer": Command("console.consumer", "records of topics on standard output"),
+    "dump-log": Command("dump_log", "print what stands in the files of a log, as Kafka's DumpLogSegments does"),
+    "log": Command("log_command", "check a data folder: every file against every other"),
+    "consumer-groups": Command("groups.command", "list, describe, reset and delete consumer groups"),
     "wire": Command("wire_command", "look up, decode and encode Kafka's protocol by hand"),
     "topics": Command("admin.topics", "create, list, describe, alter and delete topics"),
     "get-offsets": Command("admin.get_offsets", "offsets of partitions, by time"),
     "delete-records": Command("admin.delete_records", "delete the records of partitions below an offset"),
     "log-dirs": Command("admin.log_dirs", "what partitions take on the brokers' disks"),
     "leader-election": Command("admin.leader_election", "have partitions elect their leader anew"),
+    "configs": Command("admin.configs", "configs of topics, brokers, groups, users and clients"),
     "cluster": Command("admin.cluster", "the cluster's id and endpoints; brokers to forget"),
 }
 

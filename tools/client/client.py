@@ -12,7 +12,7 @@ from ...wire.errors import ErrorCode
 from ...wire.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
 from ...wire.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
 from .connection import Connection
-from .errors import ClientError, ServerError, UnreachableError, check
+from .errors import ClientError, ServerError, UnreachableError, UnsupportedError, check
 from .settings import Settings, parse_bootstrap, read_properties, settings_of
 
 R = TypeVar("R", bound=Message)
@@ -164,7 +164,10 @@ class Client:
     ) -> R:
         """Asks the active controller; with KRaft that is any broker, which passes it on."""
         if self.controller_id not in self.nodes:
-            self.metadata([], deadline_s=deadline_s)
+            try:
+                self.metadata([], deadline_s=deadline_s)
+            except UnsupportedError:  # a controller that was named itself: it has no Metadata
+                return self._send(_ANY, request, response, deadline_s, None)
         node_id = self.controller_id if self.controller_id in self.nodes else _ANY
         return self._send(node_id, request, response, deadline_s, None)
 
