@@ -356,6 +356,7 @@ class _Source:
         self._waiting.clear()
         self._committed = {}
         self._reader.assign(positions)
+        self._reader.epochs = {key: row.leader_epoch for key, row in committed.items()}
         self._commit_due_s = time.monotonic() + self._commit_s
 
     def _commit(self) -> None:
@@ -367,5 +368,5 @@ class _Source:
         for shown in reversed(self._waiting):
             offsets[shown.topic, shown.partition] = shown.record.offset
         if offsets != self._committed:
-            self._member.commit(offsets)
+            self._member.commit(offsets, self._reader.epochs)
             self._committed = offsets

@@ -110,18 +110,25 @@ def commit_offsets(
     group: str,
     offsets: Mapping[Key, int],
     *,
+    epochs: Mapping[Key, int] | None = None,
     generation: int = -1,
     member_id: str = "",
     instance_id: str | None = None,
     deadline_s: float | None = None,
 ) -> None:
-    """Commits as a member, or by hand (generation -1) for a group without members. Raises ServerError."""
+    """Commits as a member, or by hand (generation -1) for a group without members. Raises ServerError.
+
+    `epochs`: leader epochs of the records before these offsets, where known.
+    """
     topics = [
         OffsetCommitRequestTopic(
             name=name,
             partitions=[
                 OffsetCommitRequestPartition(
-                    partition_index=row, committed_offset=offsets[name, row], committed_metadata=""
+                    partition_index=row,
+                    committed_offset=offsets[name, row],
+                    committed_leader_epoch=(epochs or {}).get((name, row), -1),
+                    committed_metadata="",
                 )
                 for row in rows
             ],
@@ -289,7 +296,7 @@ class Member:
         check(answer.error_code)
         return True
 
-    def commit(self, offsets: Mapping[Key, int]) -> None:
+    def commit(self, offsets: Mapping[Key, int], epochs: Mapping[Key, int]) -> None:
         """Commits; a group that has moved on meanwhile is left to `stays`. Raises ServerError for anything else."""
         if not offsets:
             return
@@ -298,6 +305,7 @@ class Member:
                 self._client,
                 self._group,
                 offsets,
+                epochs=epochs,
                 generation=self._generation,
                 member_id=self._member_id,
                 instance_id=self._instance_id,

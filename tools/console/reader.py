@@ -78,6 +78,8 @@ class Reader:
         partition_max_bytes: int = 1_048_576,
     ) -> None:
         self.positions: dict[Key, int] = {}
+        #: The leader epoch of what was read last (KIP-320), for commits.
+        self.epochs: dict[Key, int] = {}
         self._client = client
         self._isolation_level = isolation_level
         self._reset = reset
@@ -184,6 +186,7 @@ class Reader:
                         yield Shown(*key, record)
                 continue
             header = parse_header(batch)
+            self.epochs[key] = header.partition_leader_epoch
             while aborted and aborted[0][0] <= header.last_offset:
                 ended.add(aborted.pop(0)[1])
             if header.is_control:
