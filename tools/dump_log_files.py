@@ -96,8 +96,8 @@ class Report:
             yield f"Found out of order timestamp in :{path}"
             for indexed, before in pairs:
                 yield f"  Index timestamp: {indexed}, Previously indexed timestamp: {before}"
-        for pairs in self.not_found.values():
-            yield "The following indexed offsets are not found in the log."
+        for path, pairs in self.not_found.items():
+            yield f"The following indexed offsets are not found in :{path}"
             yield from (f"Indexed offset: {indexed}, found log offset: {found}" for indexed, found in pairs)
         for path, offsets in self.gaps.items():
             yield f"Non-consecutive offsets in {path}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -387,3 +388,13 @@ def test_the_made_folder_is_what_the_checks_need(folder: Path) -> None:
     assert len((folder / "t-0" / "leader-epoch-checkpoint").read_text().splitlines()) == 4
     assert encode_properties({"directory.id": encode_uuid(DIRECTORY_ID)}) in (folder / "meta.properties").read_bytes()
     assert os.path.exists(segment(folder, 2, ".snapshot"))
+
+
+def test_every_check_is_damaged_here_and_in_the_docs() -> None:
+    """`unreadable` has a test of its own."""
+    root = Path(__file__).parent.parent.parent
+    text = "".join(path.read_text() for path in (root / "storage").glob("verify*.py"))
+    named = set(re.findall(r'"((?:[a-z]+-)+[a-z]+|identity|leftover)",', text))
+    assert named - {"unreadable"} == {case.split()[0] for case in DAMAGES}
+    table = (root / "docs" / "commands.md").read_text().split("## `klamm log verify`")[1]
+    assert named | {"unreadable"} == set(re.findall(r"`([a-z-]+)`", table)) - {"leader-epoch-checkpoint", "--deep"}
