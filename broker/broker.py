@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ..storage.log import Log
     from .config import Config
     from .coordinators import Coordinators
+    from .transaction_coordinators import TransactionCoordinators
 
 log = logging.getLogger("klamm.broker")
 
@@ -77,11 +78,17 @@ class Broker:
         self.controller = Controller(self.catalogue, config, config.topic_configs_error, config.created_topic_configs)
         self.producer_ids = ProducerIds(self._reserve_producer_ids)
         self.coordinators: Coordinators = self._make_coordinators()
+        self.transactions: TransactionCoordinators = self._make_transaction_coordinators()
 
     def _make_coordinators(self) -> Coordinators:
         from .coordinators import Coordinators
 
         return Coordinators(self)
+
+    def _make_transaction_coordinators(self) -> TransactionCoordinators:
+        from .transaction_coordinators import TransactionCoordinators
+
+        return TransactionCoordinators(self)
 
     # --- the metadata log -----------------------------------------------------------------------------------------
 
@@ -192,6 +199,7 @@ class Broker:
                 listener.open()
             self._start_chores()
             self.coordinators.start()
+            self.transactions.start()
             ready()
             await stop.wait()
             for listener in self.listeners:

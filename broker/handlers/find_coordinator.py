@@ -1,24 +1,27 @@
-"""FindCoordinator v0-6 (KIP-98, KIP-699, KIP-932): which broker coordinates a group.
+"""FindCoordinator v0-6 (KIP-98, KIP-699, KIP-932): which broker coordinates a group or a transactional id.
 
 v0 knows groups only, v1 key types, v4 several keys at once, each with its error; v6 the type SHARE, which before is
-INVALID_REQUEST like any unknown type. Kafka answers COORDINATOR_NOT_AVAILABLE while `__consumer_offsets` is being
+INVALID_REQUEST like any unknown type. Kafka answers COORDINATOR_NOT_AVAILABLE while the coordinators' topic is being
 created; here it is there when the answer is. Source: kafka.server.KafkaApis.getCoordinator.
 
-Left out: authorization. Transactions and share groups come with their coordinators: until then TRANSACTION is
-COORDINATOR_NOT_AVAILABLE, and SHARE INVALID_REQUEST in every version, as from a Kafka without share groups.
+Left out: authorization. Share groups come with their coordinator: until then SHARE is INVALID_REQUEST in every
+version, as from a Kafka without share groups.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ...coordinator.partitioning import partition_for
 from ...wire.errors import ErrorCode, KafkaError
 from ...wire.messages.find_coordinator import Coordinator, FindCoordinatorRequest, FindCoordinatorResponse
 from ..context import RequestContext
-from ..metadata.topic_names import GROUP_METADATA_TOPIC
 from .metadata import broker_addresses
+
+if TYPE_CHECKING:
+    from ..coordinators import Coordinators
+    from ..transaction_coordinators import TransactionCoordinators
 
 log = logging.getLogger("klamm.coordinators")
 
@@ -72,17 +75,21 @@ def handle(request: FindCoordinatorRequest, context: RequestContext) -> FindCoor
 
 
 def _find(key_type: int, key: str, context: RequestContext) -> _Found:
-    if key_type == _TRANSACTION:
-        return _Found(ErrorCode.COORDINATOR_NOT_AVAILABLE)
-    if key_type != _GROUP:
-        return _Found(ErrorCode.INVALID_REQUEST)
     broker = context.broker
+    coordinators: Coordinators | TransactionCoordinators
+    if key_type == _GROUP:
+        coordinators = broker.coordinators
+    elif key_type == _TRANSACTION:
+        coordinators = broker.transactions
+    else:
+        return _Found(ErrorCode.INVALID_REQUEST)
+    topic = coordinators.topic
     try:
-        index = partition_for(key, broker.coordinators.ensure_topic())
+        index = partition_for(key, coordinators.ensure_topic())
     except KafkaError as error:
-        log.warning("%s cannot be created: %s", GROUP_METADATA_TOPIC, error)
+        log.warning("%s cannot be created: %s", topic, error)
         return _Found(ErrorCode.COORDINATOR_NOT_AVAILABLE)
-    image = broker.catalogue.topic(GROUP_METADATA_TOPIC)
+    image = broker.catalogue.topic(topic)
     leader = image.partitions[index].leader if image is not None else -1
     address = broker_addresses(context).get(leader)
     if address is None:

@@ -5,7 +5,9 @@ v1 repeats it for each partition. v5 has the leader epoch, v7 RequireStable, v9 
 protocol only), v10 topic ids, UNKNOWN_TOPIC_ID for one that is not there. What was never committed, in a group that
 does not exist either, is offset -1 without error. Source: kafka.server.KafkaApis.handleOffsetFetchRequest.
 
-Left out: authorization; RequireStable finds nothing unstable: that comes with transactions.
+With RequireStable an offset that an open transaction may move is UNSTABLE_OFFSET_COMMIT.
+
+Left out: authorization.
 """
 
 from __future__ import annotations

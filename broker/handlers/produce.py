@@ -5,8 +5,9 @@ watermark. acks=0 has no answer: an error closes the connection. From v7 zstd is
 records, from v10 NOT_LEADER_OR_FOLLOWER carries the leader, from v13 topics are named by id. Versions 0-2 are
 advertised and refused (KAFKA-18659). Source: kafka.server.KafkaApis.handleProduceRequest, ReplicaManager.appendRecords.
 
-Left out: transactions come with their coordinator. Until then a transactional batch is answered as if its partition
-were not in the transaction: INVALID_TXN_STATE, from v11 TRANSACTION_ABORTABLE.
+The first transactional batch of a producer in a partition is held until the coordinator has said that the partition
+is in the transaction: to v10 INVALID_TXN_STATE if not, v11 TRANSACTION_ABORTABLE, from v12 the partition is added. What
+keeps the coordinator from saying so is NOT_ENOUGH_REPLICAS, which every client tries again.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
+from ...coordinator.transaction_state import TopicPartition
 from ...storage.checks import NotOneBatchError, RecordsRejected
 from ...storage.pending import Pending
 from ...wire.errors import ErrorCode, KafkaError
@@ -25,10 +27,11 @@ from ...wire.messages.produce import (
     ProduceResponse,
     TopicProduceResponse,
 )
-from ...wire.records import BATCH_OVERHEAD, COMPRESSION_MASK, MAGIC, TRANSACTIONAL_FLAG
+from ...wire.records import BATCH_OVERHEAD, COMPRESSION_MASK, MAGIC, TRANSACTIONAL_FLAG, parse_header
 from ..connection import CloseConnection
 from ..context import RequestContext
 from ..partition import Partition
+from ..verification import Errors, ProducerBatch, Support, verify
 
 #: __admin_client may write to internal topics (Kafka's AdminUtils.ADMIN_CLIENT_ID).
 ADMIN_CLIENT_ID: Final = "__admin_client"
@@ -39,9 +42,80 @@ _ZSTD_FROM: Final = 7
 _MAGIC_AT: Final = 16
 _ATTRIBUTES_LOW: Final = 22
 _TOPIC_IDS_FROM: Final = 13
+#: A coordinator that cannot say yet. Old clients give up on some of these.
+_TRY_AGAIN: Final = frozenset(
+    {
+        ErrorCode.COORDINATOR_LOAD_IN_PROGRESS,
+        ErrorCode.COORDINATOR_NOT_AVAILABLE,
+        ErrorCode.NOT_COORDINATOR,
+    }
+)
 
 
 def handle(request: ProduceRequest, context: RequestContext) -> ProduceResponse | Pending[ProduceResponse] | None:
+    if request.transactional_id is None:
+        return _produce(request, context, {})
+    return _produce_verified(request, request.transactional_id, context)
+
+
+def _produce_verified(
+    request: ProduceRequest, transactional_id: str, context: RequestContext
+) -> ProduceResponse | Pending[ProduceResponse] | None:
+    """Ask the coordinator first, for all partitions in one go."""
+    support = Support(min(max(context.api_version - 10, 0), 2))
+    if support is not Support.ADD_PARTITION and not context.broker.config.get(
+        "transaction.partition.verification.enable"
+    ):
+        return _produce(request, context, {})
+    asked = verify(context.broker, transactional_id, _batches(request, context), support, context.now_ms)
+    if not isinstance(asked, Pending):
+        return _produce(request, context, asked)
+    produced: Pending[ProduceResponse] = Pending()
+
+    def answered(errors: Pending[Errors]) -> None:
+        try:
+            response = _produce(request, context, errors.result())
+        except CloseConnection as error:
+            produced.fail(error)
+            return
+        if isinstance(response, Pending):
+            response.add_callback(lambda done: produced.complete(done.result()))
+        else:
+            produced.complete(response)  # type: ignore[arg-type]  # None where no answer is due
+
+    asked.add_callback(answered)
+    return produced
+
+
+def _batches(request: ProduceRequest, context: RequestContext) -> dict[TopicPartition, tuple[Partition, ProducerBatch]]:
+    """The transactional batches by partition, as far as they can be read and the partitions are led here."""
+    broker = context.broker
+    found = {}
+    for topic in request.topic_data:
+        name = topic.name
+        if context.api_version >= _TOPIC_IDS_FROM:
+            image = broker.catalogue.topic_by_id(topic.topic_id)
+            name = "" if image is None else image.name
+        for data in topic.partition_data:
+            records = data.records
+            if records is None or len(records) < BATCH_OVERHEAD or records[_MAGIC_AT] != MAGIC:
+                continue
+            header = parse_header(records)
+            if header.is_transactional:
+                try:
+                    partition = broker.partitions.get(name, data.index)
+                except KafkaError:
+                    continue  # the append says it
+                if partition is not None:
+                    batch = ProducerBatch(header.producer_id, header.producer_epoch, header.base_sequence)
+                    found[name, data.index] = partition, batch
+    return found
+
+
+def _produce(
+    request: ProduceRequest, context: RequestContext, refused: Errors
+) -> ProduceResponse | Pending[ProduceResponse] | None:
+    """Append; `refused`: what the coordinator has said of transactional batches."""
     acks = request.acks
     broker = context.broker
     by_id = context.api_version >= _TOPIC_IDS_FROM
@@ -69,6 +143,8 @@ def handle(request: ProduceRequest, context: RequestContext) -> ProduceResponse 
                     raise KafkaError(missing)
                 if acks not in (1, -1, 0):
                     raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
+                if refused and (error_code := refused.get((name, data.index), ErrorCode.NONE)):
+                    raise _unverified(error_code)
                 answer = _append(partition, data, request.transactional_id, context)
                 if acks == -1 and partition.log.high_watermark < partition.log.log_end_offset:
                     waiting.append((partition, partition.log.log_end_offset, answer))
@@ -93,8 +169,8 @@ def _append(
         raise NotOneBatchError(ErrorCode.INVALID_RECORD, "Produce requests must have records")
     if len(records) >= BATCH_OVERHEAD and records[_MAGIC_AT] == MAGIC:
         attributes = records[_ATTRIBUTES_LOW]
-        if attributes & TRANSACTIONAL_FLAG:
-            _refuse_transactional(transactional_id, context.api_version)
+        if attributes & TRANSACTIONAL_FLAG and transactional_id is None:
+            raise KafkaError(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
         if attributes & COMPRESSION_MASK == _ZSTD and context.api_version < _ZSTD_FROM:
             raise KafkaError(
                 ErrorCode.UNSUPPORTED_COMPRESSION_TYPE,
@@ -115,10 +191,15 @@ def _append(
     )
 
 
-def _refuse_transactional(transactional_id: str | None, version: int) -> None:
-    if transactional_id is None:
-        raise KafkaError(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
-    raise KafkaError(ErrorCode.TRANSACTION_ABORTABLE if version >= 11 else ErrorCode.INVALID_TXN_STATE)
+def _unverified(error: ErrorCode) -> KafkaError:
+    if error is ErrorCode.INVALID_TXN_STATE:
+        return KafkaError(error, "Partition was not added to the transaction")
+    if error in _TRY_AGAIN:
+        return KafkaError(
+            ErrorCode.NOT_ENOUGH_REPLICAS,
+            f"Unable to verify the partition has been added to the transaction. Underlying error: {error.name}",
+        )
+    return KafkaError(error)
 
 
 def _failure(index: int, error: KafkaError, partition: Partition | None) -> PartitionProduceResponse:
@@ -134,7 +215,8 @@ def _failure(index: int, error: KafkaError, partition: Partition | None) -> Part
             BatchIndexAndErrorMessage(batch_index=batch_index, batch_index_error_message=message)
             for batch_index, message in record_errors
         ],
-        error_message=error.message,
+        # Kafka's answer to too large a batch has no message.
+        error_message=error.message if error.code != ErrorCode.MESSAGE_TOO_LARGE else None,
     )
 
 

@@ -10,6 +10,7 @@ from tests.broker.test_behaviours_produce import *  # noqa: F403
 from tests.broker.test_behaviours_producers import *  # noqa: F403
 from tests.broker.test_behaviours_restart import *  # noqa: F403
 from tests.broker.test_behaviours_topics import *  # noqa: F403
+from tests.broker.test_behaviours_transactions import *  # noqa: F403
 from tests.broker.test_behaviours_versions import *  # noqa: F403
 
 MODULES = (
@@ -21,6 +22,7 @@ MODULES = (
     "producers",
     "restart",
     "topics",
+    "transactions",
     "versions",
 )
 

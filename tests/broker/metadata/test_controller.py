@@ -217,7 +217,6 @@ def test_producer_ids_end(broker: Any) -> None:
         ("t", 0, ErrorCode.INVALID_TRANSACTION_TIMEOUT),
         ("t", -1, ErrorCode.INVALID_TRANSACTION_TIMEOUT),
         ("t", 900_001, ErrorCode.INVALID_TRANSACTION_TIMEOUT),
-        ("t", 900_000, ErrorCode.COORDINATOR_NOT_AVAILABLE),
         (None, -1, ErrorCode.NONE),
         (None, 900_001, ErrorCode.NONE),
     ],
