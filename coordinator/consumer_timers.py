@@ -19,6 +19,9 @@ SYNC: Final = "consumer-sync"  # a classic member has joined and not asked for i
 #: And one that resolves the group's regular expressions.
 REGEX: Final = "consumer-regex"
 
+#: How long after a failed append a timer is tried again (CoordinatorRuntime's retry backoff of timers).
+RETRY_MS: Final = 500
+
 _OF_MEMBERS: Final = (SESSION, REVOCATION, JOIN, SYNC)
 
 
@@ -59,6 +62,19 @@ def start_after_loading(group: ConsumerGroup, turn: Turn) -> None:
     for member in group.members.values():
         restart_session(group, member, turn)
         if member.state is MemberState.UNREVOKED_PARTITIONS:
+            watch_revocation(group, member, turn)
+
+
+def restore(group: ConsumerGroup, turn: Turn) -> None:
+    """Records of the group were not taken, and timers had been taken out for them: who was to go is tried again soon,
+    who was to give up partitions has its time once more."""
+    for member_id, member in group.members.items():
+        if (SESSION, group.group_id, member_id) not in turn.deadlines:
+            turn.deadlines.set((SESSION, group.group_id, member_id), turn.now_ms + RETRY_MS)
+        if (
+            member.state is MemberState.UNREVOKED_PARTITIONS
+            and (REVOCATION, group.group_id, member_id) not in turn.deadlines
+        ):
             watch_revocation(group, member, turn)
 
 

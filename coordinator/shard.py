@@ -183,6 +183,11 @@ class Shard:
             group = self._classic(record.key.group) if isinstance(record.key, GroupMetadataKey) else None
             if group is not None:
                 fire(group, Event.APPEND_FAILED, None, turn)
+        keys = (record.key for record in effects.records)
+        for group_id in {key.group_id for key in keys if isinstance(key, consumer_group.KEYS)}:
+            consumer = self.groups.get(group_id)
+            if isinstance(consumer, ConsumerGroup):
+                consumer_timers.restore(consumer, turn)
         return turn.effects()
 
     def topic_deleted(self, topic: str, now_ms: int) -> Effects:
