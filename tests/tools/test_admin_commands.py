@@ -196,12 +196,13 @@ def test_link_commands_makes_scripts_that_run(klamm: Callable[..., Any], tmp_pat
 
 
 def test_what_the_command_lines_mean() -> None:
-    assert parse_entities(
-        ["--entity-type", "users", "--entity-name", "u", "--entity-type=clients", "--entity-default"]
-    ) == [
-        Entity("users", "u"),
-        Entity("clients", ""),
-    ]
+    both = [Entity("users", "u"), Entity("clients", "")]
+    assert (
+        parse_entities(["--entity-type", "users", "--entity-name", "u", "--entity-type=clients", "--entity-default"])
+        == both
+    )
+    words = "--entity-type users --entity-name u --entity-type=clients --entity-default"
+    assert parse_entities(words.split(" ")) == both
     assert parse_entities(["--client-defaults", "--user", "u"]) == both
     for wrong in (["--entity-type", "cats"], [], ["--entity-name", "x"], ["--topic", "t", "--user", "u"]):
         with pytest.raises(CommandError):
