@@ -158,7 +158,8 @@ def tell(record: Any) -> str:
     if isinstance(key, log.ConsumerGroupTargetAssignmentMetadataKey):
         return "target gone" if value is None else f"target epoch={value.assignment_epoch}"
     if isinstance(key, log.ConsumerGroupRegularExpressionKey):
-        return f"pattern {key.regular_expression} " + ("gone" if value is None else f"is {','.join(value.topics)}")
+        stands_for = "gone" if value is None else "is " + (",".join(value.topics) or "(nothing)")
+        return f"pattern {key.regular_expression} {stands_for}"
     if isinstance(key, log.ConsumerGroupTargetAssignmentMemberKey):
         return f"target of {key.member_id} " + ("gone" if value is None else places(value.topic_partitions))
     if isinstance(key, log.ConsumerGroupMemberMetadataKey):
