@@ -52,7 +52,7 @@ class Member:
         try:
             while not self._leave.is_set():
                 # A poll that times out between JoinGroup and SyncGroup loses the assignment for good (FINDINGS.md).
-                for records in self._consumer.poll(timeout_ms=1000).values():
+                for records in self._consumer.poll(timeout_ms=500).values():
                     self.values.extend(record.value for record in records)
                 self.assignment = set(self._consumer.assignment())
                 if self.assignment and self.committed < len(self.values):
