@@ -333,9 +333,7 @@ class Member:
             pass  # the session's timeout says the same, later
 
     def _ask(self, request: Message, response: type[R], deadline_s: float) -> R:
-        return at_coordinator(
-            self._client, self._group, request, response, lambda found: _error_of(found), deadline_s=deadline_s
-        )
+        return at_coordinator(self._client, self._group, request, response, _error_of, deadline_s=deadline_s)
 
 
 def _error_of(answer: Message) -> int:
