@@ -6,5 +6,7 @@
 
 Reading order: `shard.py` (the way in), `classic_table.py` (what a classic group does in which state),
 `classic_group.py` (what it knows), `classic_join.py`, `classic_member.py`, `classic_rebalance.py` (how it does it),
-`offsets.py`.
+`offsets.py`. For groups of KIP-848: `consumer_heartbeat.py` (one heartbeat), `consumer_group.py` (what a group knows),
+`consumer_target.py` (from members and topics to a target), `consumer_assignors.py`, `consumer_reconcile.py` (how a
+member comes to it), `consumer_convert.py` and `consumer_classic.py` (the way from the classic protocol and back).
 """
