@@ -121,7 +121,9 @@ def test_offsets_and_records_deleted(run: Run, tmp_path: Path) -> None:
     file.write_text('{"partitions": [{"topic": "t", "partition": 0, "offset": 0}], "version": 1}')
     assert run("delete-records", "--offset-json-file", str(file))[1].endswith("partition: t-0\tlow_watermark: 0\n")
     file.write_text("nothing of the kind")
-    assert run("delete-records", "--offset-json-file", str(file))[:2] == (1, "The input string is not a valid JSON\n")
+    assert run("delete-records", "--offset-json-file", str(file))[2].startswith(
+        "The input string is not a valid JSON\n"
+    )
 
 
 def test_log_dirs_and_elections(run: Run, tmp_path: Path) -> None:
@@ -129,8 +131,9 @@ def test_log_dirs_and_elections(run: Run, tmp_path: Path) -> None:
     found = json.loads(run("log-dirs", "--describe", "--topic-list", "t")[1].splitlines()[-1])
     (directory,) = found["brokers"][0]["logDirs"]
     assert directory["partitions"] == [{"partition": "t-0", "size": 0, "offsetLag": 0, "isFuture": False}]
-    assert run("log-dirs", "--describe", "--broker-list", "7")[:2] == (
+    assert run("log-dirs", "--describe", "--broker-list", "7") == (
         1,
+        "",
         "ERROR: The given brokers do not exist from --broker-list: 7. Current existent brokers: 1\n",
     )
     elect = ("leader-election", "--election-type", "preferred")

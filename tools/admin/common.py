@@ -66,7 +66,7 @@ def client_of(options: Options, *names: str, command_config: str | None = None) 
 
 def print_message_and_trace(error: Exception) -> None:
     """As Kafka's commands that print the message and the exception; without Java's stack, which says nothing here."""
-    print(error)
+    print(error, file=sys.stderr)
     print(f"{java_name(error)}: {error}", file=sys.stderr)
 
 

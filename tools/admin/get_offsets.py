@@ -179,4 +179,4 @@ def _body(options: Options) -> int:
 
 
 def run(arguments: Sequence[str]) -> int:
-    return execute(ABOUT, OPTIONS, arguments, _body, lambda error: print(f"Error occurred: {error}"))
+    return execute(ABOUT, OPTIONS, arguments, _body, lambda error: print(f"Error occurred: {error}", file=sys.stderr))

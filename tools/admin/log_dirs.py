@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -69,7 +70,10 @@ class _NoBrokerError(CommandError):
 
 
 def _failure(error: Exception) -> None:
-    print(error) if isinstance(error, _NoBrokerError) else print_message_and_trace(error)
+    if isinstance(error, _NoBrokerError):
+        print(error, file=sys.stderr)
+    else:
+        print_message_and_trace(error)
 
 
 def _ids(text: str) -> set[int]:

@@ -79,18 +79,17 @@ def parse_assignment(text: str) -> list[list[int]]:
 def _create(client: Client, options: Options) -> int:
     name = options.last("topic")
     partitions, factor = options.last("partitions"), options.last("replication-factor")
-    # Of the options that may come several times Kafka reads the value before it looks at the name.
-    if partitions is not None and partitions < 1:
-        raise CommandError("The partitions must be greater than 0")
-    if factor is not None and not 1 <= factor <= 32767:
-        raise CommandError("The replication factor must be between 1 and 32767 inclusive")
-    configs = [_config(pair) for pair in options.all("config")]
     assignment = parse_assignment(options.last("replica-assignment")) if options.has("replica-assignment") else []
     if not options.has("json") and re.search(r"[._]", name):
         print(
             "WARNING: Due to limitations in metric names, topics with a period ('.') or underscore ('_') could collide."
             " To avoid issues it is best to use either, but not both."
         )
+    if partitions is not None and partitions < 1:
+        raise CommandError("The partitions must be greater than 0")
+    if factor is not None and not 1 <= factor <= 32767:
+        raise CommandError("The replication factor must be between 1 and 32767 inclusive")
+    configs = [_config(pair) for pair in options.all("config")]
     topic = CreatableTopic(
         name=name,
         num_partitions=-1 if assignment or partitions is None else partitions,
