@@ -41,6 +41,7 @@ CLIENTS: dict[str, Callable[[], str | None]] = {
     "spring": _programs("java", "javac", "mvn"),
     "kafka_peer": peer.missing,
     "wire_codecs": _programs("java", "javac", "mvn"),
+    "commands": peer.missing,
     "kill": _python_modules("confluent_kafka"),
 }
 

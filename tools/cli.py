@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _help() -> str:
     lines = ["usage: klamm COMMAND ...", "", "klamm speaks Apache Kafka's wire protocol.", "", "commands:"]
-    lines += [f"  {name:<12} {command.summary}" for name, command in COMMANDS.items()]
+    lines += [f"  {name:<17} {command.summary}" for name, command in COMMANDS.items()]
     lines += ["", "`klamm COMMAND --help` explains a command; `klamm --version` names the version.", ""]
     lines += ["A first minute:", "  klamm serve                    a broker on localhost:9092, data in ./klamm-data"]
     lines += ["  klamm serve --port 0 --ephemeral   on a free port, in a folder that goes with it"]

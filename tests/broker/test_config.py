@@ -96,9 +96,9 @@ def test_differing_defaults_differ_and_have_a_reason() -> None:
 
 
 def config_names_in_code() -> set[str]:
-    """Broker configs that the rooms read by name, outside the tables."""
+    """Broker configs that the broker's rooms read by name, outside the tables."""
     found: set[str] = set()
-    for room in ("broker", "coordinator", "storage", "tools"):
+    for room in ("broker", "coordinator", "storage"):
         for path in (ROOT / room).rglob("*.py"):
             if "config" in path.parts or path.name == "describe_configs.py":
                 continue
