@@ -142,7 +142,7 @@ def run(command: Sequence[str], topic: str) -> Ended:
     return Ended(done.returncode, sorted(lines(done.stdout)), complaints[0] if complaints else None)
 
 
-@pytest.mark.oracle
+# On klamm by default, on a real Kafka too with --broker=both: each step starts a JVM.
 @pytest.mark.bounded(150)
 @pytest.mark.parametrize("command", STEPS)
 def test_the_same_steps_end_alike(broker: Broker, command: str, tmp_path: Path) -> None:
