@@ -2,6 +2,8 @@
 
 from importlib import import_module
 
+from _pytest.fixtures import FixtureFunctionDefinition
+
 from tests.broker.test_behaviours_admin import *  # noqa: F403
 from tests.broker.test_behaviours_fetch import *  # noqa: F403
 from tests.broker.test_behaviours_groups import *  # noqa: F403
@@ -27,7 +29,12 @@ MODULES = (
 )
 
 
-def test_no_test_hides_another_of_its_name() -> None:
+def test_no_test_or_fixture_hides_another_of_its_name() -> None:
     modules = [import_module(f"tests.broker.test_behaviours_{name}") for name in MODULES]
-    names = [name for module in modules for name in vars(module) if name.startswith("test_")]
+    names = [
+        name
+        for module in modules
+        for name, value in vars(module).items()
+        if name.startswith("test_") or (isinstance(value, FixtureFunctionDefinition))
+    ]
     assert len(names) == len(set(names))
