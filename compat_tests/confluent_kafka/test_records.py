@@ -71,7 +71,8 @@ def test_fetches_smaller_than_a_batch_get_through(broker: Broker) -> None:
     topic = create_topic(broker, unique("small-fetch"), 2)
     records = [(b"k", b"%04d" % number * 300, []) for number in range(200)]
     for partition in range(2):
-        send(producer(broker, batch_size=20_000), topic, records, partition=partition)
+        # Idempotent, so that retries on a partition that a real Kafka does not lead yet change no order.
+        send(producer(broker, batch_size=20_000, enable_idempotence=True), topic, records, partition=partition)
     sizes = {"fetch_message_max_bytes": 3000, "fetch_max_bytes": 5000, "message_max_bytes": 5000}
     read = whole_log(broker, topic, 2, **sizes)
     for partition in range(2):
