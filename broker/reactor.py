@@ -2,19 +2,21 @@
 
 trio wakes a task for each socket that becomes ready, which costs 10-20 us a time: more than handling a small request.
 So the sockets are registered with a poller of our own (epoll, or kqueue), and trio waits for that poller alone: one
-wake-up serves every socket that is ready. While requests keep coming the poller is asked directly, with a wait of at
-most a millisecond, and trio gets a turn between rounds. Connections are plain objects with callbacks; no task, no
-lock, and no await is spent on a request.
+wake-up serves every socket that is ready. While requests keep coming the poller is asked directly, at first without a
+wait, then with one of at most a millisecond, and trio gets a turn between rounds. Connections are plain objects with
+callbacks; no task, no lock, and no await is spent on a request.
 """
 
 from __future__ import annotations
 
 import logging
 import math
+import os
 import select
 import sys
 from collections import deque
 from collections.abc import Callable
+from time import perf_counter
 from typing import Final, Protocol
 
 import trio
@@ -26,6 +28,9 @@ log = logging.getLogger("klamm.reactor")
 #: After traffic, how long the poller itself is waited on before the wait goes to trio. It bounds what other tasks
 #: (async handlers, results of worker threads) may be delayed under load.
 LINGER_S: Final = 0.001
+#: Before that, how long the poller is asked again and again. A client that waits for each answer sends its next request
+#: within this time; a processor that was allowed to sleep meanwhile takes as long to wake as the request takes.
+SPIN_S: Final = 0.0001 if (os.cpu_count() or 1) > 1 else 0.0
 #: Rounds of the poller between two turns of trio under continuous load.
 ROUNDS_BEFORE_TRIO: Final = 64
 #: Sockets answered in one round.
@@ -147,7 +152,12 @@ class Reactor:
         poll, handlers, soon, timers = self.poller.poll, self._handlers, self._soon, self.timers
         rounds = 0  # since trio last had a turn; 0 directly after it
         while True:
-            events = poll(LINGER_S if rounds and not soon else 0.0)
+            events = poll(0.0)
+            if not events and rounds and not soon:
+                spun = perf_counter() + SPIN_S
+                while not events and perf_counter() < spun:
+                    events = poll(0.0)
+                events = events or poll(LINGER_S)
             for fd, readable, writable in events:
                 handler = handlers.get(fd)
                 if handler is None:
