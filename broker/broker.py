@@ -6,7 +6,6 @@ loop's thread.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping
 from random import Random
@@ -16,6 +15,7 @@ import trio
 
 from ..storage.config import LogConfig
 from ..storage.folder import DataFolder
+from ..wire.errors import ErrorCode, KafkaError
 from ..wire.messages.create_topics import CreatableTopic, CreatableTopicConfig
 from .context import RequestContext
 from .fetch_sessions import FetchSessions
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from .config import Config
     from .coordinators import Coordinators
     from .transaction_coordinators import TransactionCoordinators
-
-log = logging.getLogger("klamm.broker")
 
 #: The metadata log's topic id: Kafka's Uuid.METADATA_TOPIC_ID.
 METADATA_TOPIC_ID: Final = bytes(15) + b"\1"
@@ -147,8 +145,6 @@ class Broker:
 
     def create_topic(self, name: str, num_partitions: int, replication_factor: int, configs: Mapping[str, str]) -> None:
         """Create a topic. -1 stands for the defaults. Raises KafkaError, TOPIC_ALREADY_EXISTS for one."""
-        from ..wire.errors import ErrorCode, KafkaError
-
         topic = CreatableTopic(
             name=name,
             num_partitions=num_partitions,
@@ -224,11 +220,9 @@ class Broker:
 
     def _repeat(self, interval_ms: int, chore: Callable[[], object]) -> None:
         def run() -> None:
-            try:
-                chore()
-            except Exception:
-                log.exception("a chore failed and will be tried again")
+            # Set anew first: a chore that fails is logged by the timers, and tried again.
             self.timers.call_at(self.now_ms() + interval_ms, run)
+            chore()
 
         self.timers.call_at(self.now_ms() + interval_ms, run)
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from ..storage.interface import AppendInfo
     from ..storage.log import Log
 
-#: The low byte of a batch's attributes.
-_ATTRIBUTES_LOW: Final = 22
+#: Where the low byte of a batch's attributes stands.
+ATTRIBUTES_LOW: Final = 22
 
 
 class AppendWaiter(Protocol):
@@ -68,7 +68,7 @@ class Partition:
             # The only replica has it: the high watermark is the log end.
             log.high_watermark = log.log_end_offset
             if self.waiters:
-                ends_transaction = origin is not Origin.CLIENT and bool(batch[_ATTRIBUTES_LOW] & CONTROL_FLAG)
+                ends_transaction = origin is not Origin.CLIENT and bool(batch[ATTRIBUTES_LOW] & CONTROL_FLAG)
                 for waiter in tuple(self.waiters):
                     waiter.on_appended(self, len(batch), ends_transaction)
             if self._watermark_waiters:

@@ -30,7 +30,7 @@ from ...wire.messages.produce import (
 from ...wire.records import BATCH_OVERHEAD, COMPRESSION_MASK, MAGIC, TRANSACTIONAL_FLAG, parse_header
 from ..connection import CloseConnection
 from ..context import RequestContext
-from ..partition import Partition
+from ..partition import ATTRIBUTES_LOW, Partition
 from ..verification import Errors, ProducerBatch, Support, verify
 
 #: __admin_client may write to internal topics (Kafka's AdminUtils.ADMIN_CLIENT_ID).
@@ -38,9 +38,8 @@ ADMIN_CLIENT_ID: Final = "__admin_client"
 _RECORDS_REFUSED: Final = frozenset({ErrorCode.INVALID_RECORD, ErrorCode.INVALID_TIMESTAMP})
 _ZSTD: Final = 4
 _ZSTD_FROM: Final = 7
-#: Where a batch's magic and the low byte of its attributes stand.
+#: Where a batch's magic stands.
 _MAGIC_AT: Final = 16
-_ATTRIBUTES_LOW: Final = 22
 _TOPIC_IDS_FROM: Final = 13
 #: A coordinator that cannot say yet. Old clients give up on some of these.
 _TRY_AGAIN: Final = frozenset(
@@ -168,7 +167,7 @@ def _append(
     if records is None:
         raise NotOneBatchError(ErrorCode.INVALID_RECORD, "Produce requests must have records")
     if len(records) >= BATCH_OVERHEAD and records[_MAGIC_AT] == MAGIC:
-        attributes = records[_ATTRIBUTES_LOW]
+        attributes = records[ATTRIBUTES_LOW]
         if attributes & TRANSACTIONAL_FLAG and transactional_id is None:
             raise KafkaError(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
         if attributes & COMPRESSION_MASK == _ZSTD and context.api_version < _ZSTD_FROM:
