@@ -52,7 +52,7 @@ class Member:
         try:
             while not self._leave.is_set():
                 # A poll that times out between JoinGroup and SyncGroup loses the assignment for good (FINDINGS.md).
-                for records in self._consumer.poll(timeout_ms=500).values():
+                for records in self._consumer.poll(timeout_ms=1_000).values():
                     self.values.extend(record.value for record in records)
                 self.assignment = set(self._consumer.assignment())
                 if self.assignment and self.committed < len(self.values):
@@ -85,14 +85,14 @@ def test_members_share_partitions_and_take_over(broker: Broker, assignor: Any) -
     first = Member(broker, topic, group, **config)
     members = [first]
     try:
-        wait_until(lambda: settled([first], topic, 4), 20, "one member to own all")
+        wait_until(lambda: settled([first], topic, 4), 40, "one member to own all")
         members.append(Member(broker, topic, group, **config))
-        wait_until(lambda: settled(members, topic, 4), 20, "two members to share")
+        wait_until(lambda: settled(members, topic, 4), 40, "two members to share")
         assert {len(member.assignment) for member in members} == {2}
         sent = fill(broker, topic, 40, 4)
-        wait_until(lambda: sum(member.committed for member in members) >= 40, 20, "all records, committed")
+        wait_until(lambda: sum(member.committed for member in members) >= 40, 40, "all records, committed")
         first.leave()
-        wait_until(lambda: settled(members[1:], topic, 4), 20, "the one that stays to own all")
+        wait_until(lambda: settled(members[1:], topic, 4), 40, "the one that stays to own all")
     finally:
         for member in members:
             member.leave()
@@ -175,7 +175,7 @@ def test_groups_are_listed_and_described(broker: Broker) -> None:
     admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap_servers)
     member = Member(broker, topic, group)
     try:
-        wait_until(lambda: settled([member], topic, 2), 20, "one member to own all")
+        wait_until(lambda: settled([member], topic, 2), 40, "one member to own all")
         listed = {entry["group_id"]: entry for entry in admin.list_groups()}
         assert listed[group]["protocol_type"] == "consumer"
         description = admin.describe_groups([group])[group]
