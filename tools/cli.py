@@ -47,6 +47,9 @@ COMMANDS: Final[dict[str, Command]] = {
     "leader-election": Command("admin.leader_election", "have partitions elect their leader anew"),
     "configs": Command("admin.configs", "configs of topics, brokers, groups, users and clients"),
     "features": Command("admin.features", "levels of the cluster's features, shown and set"),
+    "transactions": Command(
+        "admin.transactions", "transactions and producers: list, describe, abort, find hanging ones"
+    ),
     "link-commands": Command("link_commands", "make kafka-topics.sh and the rest in a folder"),
     "cluster": Command("admin.cluster", "the cluster's id and endpoints; brokers to forget"),
 }

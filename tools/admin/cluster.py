@@ -11,7 +11,13 @@ from ...wire.messages.describe_cluster import DescribeClusterRequest, DescribeCl
 from ...wire.messages.unregister_broker import UnregisterBrokerRequest, UnregisterBrokerResponse
 from ..client import Client, ClientError, UnsupportedError, open_client
 from ..client.errors import check, java_line
+from .actions import add_json, parse_or_code, parser_of
 from .common import columns, print_json
+
+EXAMPLES: Final = """\
+    klamm cluster cluster-id --bootstrap-server localhost:9092
+    klamm cluster list-endpoints --bootstrap-server localhost:9092 --include-fenced-brokers
+    klamm cluster unregister --bootstrap-server localhost:9092 --id 3"""
 
 _CONTROLLERS: Final = 2
 _ACTIONS: Final = {
@@ -23,7 +29,7 @@ _ACTIONS: Final = {
 
 def parser() -> argparse.ArgumentParser:
     """The command line: an action and its options."""
-    found = argparse.ArgumentParser("klamm cluster", description="The Kafka cluster tool.", exit_on_error=False)
+    found = parser_of("cluster", "The Kafka cluster tool.", EXAMPLES)
     actions = found.add_subparsers(dest="action", required=True)
     for name, text in _ACTIONS.items():
         action = actions.add_parser(name, help=text, description=text)
@@ -32,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
         where.add_argument("--bootstrap-controller", "-C", help="host:port,... of controllers")
         action.add_argument("--config", help="the same as --command-config (up to 4.x, KIP-1147)")
         action.add_argument("--command-config", "-c", help="a properties file for the admin client")
-        action.add_argument("--json", action="store_true", help="print the result as one JSON value")
+        add_json(action)
         if name == "unregister":
             action.add_argument("--id", "-i", type=int, required=True, help="the broker to unregister")
         if name == "list-endpoints":
@@ -102,14 +108,9 @@ def _unregister(client: Client, options: argparse.Namespace) -> int:
 
 
 def run(arguments: Sequence[str]) -> int:
-    try:
-        options = parser().parse_args(arguments)
-    except argparse.ArgumentError as error:
-        print(f"klamm cluster: error: {error}", file=sys.stderr)
-        return 1
-    except SystemExit as leaving:
-        # argparse leaves with 2 on a wrong command line; Kafka's tool leaves with 1.
-        return 1 if leaving.code else 0
+    options = parse_or_code(parser(), arguments)
+    if isinstance(options, int):
+        return options
     if options.config and options.command_config:
         print("Options --config and --command-config cannot be specified together.", file=sys.stderr)
         return 1

@@ -96,3 +96,12 @@ def columns(rows: Sequence[Sequence[str]], widths: Sequence[int] = ()) -> str:
     least = [*widths, *[0] * len(rows[0])][: len(rows[0])]
     wide = [max([least[at], *(len(row[at]) for row in rows)]) for at in range(len(rows[0]))]
     return "\n".join(" ".join(cell.ljust(wide[at]) for at, cell in enumerate(row)) for row in rows)
+
+
+def tab_table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> int:
+    """Prints aligned columns with a tab behind each, as Kafka's ToolsUtils.prettyPrintTable. Returns 0."""
+    table = [list(heads), *([str(cell) for cell in row] for row in rows)]
+    wide = [max(len(row[at]) for row in table) for at in range(len(heads))]
+    for row in table:
+        print("".join(f"{cell.ljust(wide[at])}\t" for at, cell in enumerate(row)))
+    return 0

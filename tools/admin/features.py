@@ -11,8 +11,14 @@ from ...wire.messages.api_versions import ApiVersionsResponse
 from ...wire.messages.update_features import FeatureUpdateKey, UpdateFeaturesRequest, UpdateFeaturesResponse
 from ..client import Client, ClientError, ServerError, UnsupportedError, open_client
 from ..client.errors import java_line
+from .actions import add_json, parse_or_code, parser_of
 from .common import CommandError, print_json
 from .feature_levels import LATEST, METADATA, dependency, level_name, levels_of, metadata_level
+
+EXAMPLES: Final = """\
+    klamm features --bootstrap-server localhost:9092 describe
+    klamm features --bootstrap-server localhost:9092 upgrade --feature transaction.version=2
+    klamm features version-mapping --release-version 4.0"""
 
 _ACTIONS: Final = {
     "describe": "Describes the current active feature flags.",
@@ -28,15 +34,16 @@ _DONE: Final = {"upgrade": "upgraded to {}", "downgrade": "downgraded to {}", "d
 
 def parser() -> argparse.ArgumentParser:
     """The command line: where the cluster is, an action and its options."""
-    found = argparse.ArgumentParser("klamm features", description="This tool manages feature flags in Kafka.")
+    found = parser_of("features", "This tool manages feature flags in Kafka.", EXAMPLES)
     where = found.add_mutually_exclusive_group()
     where.add_argument("--bootstrap-server", help="host:port,... of brokers")
     where.add_argument("--bootstrap-controller", help="host:port,... of controllers")
     found.add_argument("--command-config", help="a properties file for the admin client")
-    found.add_argument("--json", action="store_true", help="print the result as one JSON value")
+    add_json(found)
     actions = found.add_subparsers(dest="action", required=True)
     for name, text in _ACTIONS.items():
         action = actions.add_parser(name, help=text, description=text)
+        add_json(action, again=True)
         if name == "describe":
             action.add_argument("--node-id", type=int, help="the node to ask; any without it")
         if name in ("upgrade", "downgrade"):
@@ -189,11 +196,9 @@ def _dependencies(options: argparse.Namespace) -> int:
 
 
 def run(arguments: Sequence[str]) -> int:
-    try:
-        options = parser().parse_args(arguments)
-    except SystemExit as leaving:
-        # argparse leaves with 2 on a wrong command line; Kafka's tool leaves with 1.
-        return 1 if leaving.code else 0
+    options = parse_or_code(parser(), arguments)
+    if isinstance(options, int):
+        return options
     try:
         if options.action == "version-mapping":
             return _mapping(options)
