@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from .segment import Segment
 
 if TYPE_CHECKING:
-    from .log import Log
+    from .log_state import LogState
 
 
 class FlushJob:
     """`run` anywhere, then `finish` on the loop, whatever became of it."""
 
-    def __init__(self, log: Log, segments: list[Segment]) -> None:
+    def __init__(self, log: LogState, segments: list[Segment]) -> None:
         """Leases the files of the segments, whose indexes are written. Raises OSError."""
         self._log = log
         self._handles = [handle for segment in segments for handle in segment.handles]

@@ -1,7 +1,7 @@
 """Produce v3-13 (KIP-98, KIP-110, KIP-467, KIP-951, KIP-516).
 
-A batch is checked and appended unread (`storage/log.py`). acks=1 and acks=0 end there; acks=all waits for the high
-watermark. acks=0 has no answer: an error closes the connection. From v7 zstd is allowed, from v8 errors name their
+A batch is checked and appended unread (`storage/log_append.py`). acks=1 and acks=0 end there; acks=all waits for the
+high watermark. acks=0 has no answer: an error closes the connection. From v7 zstd is allowed, from v8 errors name their
 records, from v10 NOT_LEADER_OR_FOLLOWER carries the leader, from v13 topics are named by id. Versions 0-2 are
 advertised and refused (KAFKA-18659). Source: kafka.server.KafkaApis.handleProduceRequest, ReplicaManager.appendRecords.
 
