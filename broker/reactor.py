@@ -4,7 +4,8 @@ trio wakes a task for each socket that becomes ready, which costs 10-20 us a tim
 So the sockets are registered with a poller of our own (epoll, or kqueue), and trio waits for that poller alone: one
 wake-up serves every socket that is ready. While requests keep coming the poller is asked directly, at first without a
 wait, then with one of at most a millisecond, and trio gets a turn between rounds. Connections are plain objects with
-callbacks; no task, no lock, and no await is spent on a request.
+callbacks; no task, no lock, and no await is spent on a request. Worker threads hand back what they have found through
+the same poller (`call_from_thread`): by way of trio it would wait for trio's turn, longer than an fsync takes.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import logging
 import math
 import os
 import select
+import socket
 import sys
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from time import perf_counter
 from typing import Final, Protocol
 
@@ -110,6 +113,36 @@ else:
             ]
 
 
+class Doorbell:
+    """How other threads reach the loop: a queue of callbacks, and a socket that becomes readable for the first of them.
+
+    `call` carries a callback out on the loop.
+    """
+
+    def __init__(self, call: Callable[[Callable[[], None]], None]) -> None:
+        self._call = call
+        self._callbacks: deque[Callable[[], None]] = deque()  # its append and popleft are safe among threads
+        self._ours, self._theirs = socket.socketpair()
+        self._ours.setblocking(False)
+        self._theirs.setblocking(False)
+        self.fileno = self._ours.fileno
+
+    def ring(self, callback: Callable[[], None]) -> None:
+        self._callbacks.append(callback)
+        with suppress(BlockingIOError):  # full of earlier rings, which serve as well
+            self._theirs.send(b"!")
+
+    def on_readable(self) -> None:
+        # Emptied first: who rings from now on is heard in this round, and once more in vain.
+        with suppress(BlockingIOError):
+            self._ours.recv(4096)
+        while self._callbacks:
+            self._call(self._callbacks.popleft())
+
+    def on_writable(self) -> None:
+        """Never asked for."""
+
+
 class Reactor:
     """`clock`: the broker's time in epoch milliseconds, by which the timers run."""
 
@@ -121,6 +154,8 @@ class Reactor:
         self._soon: deque[Callable[[], None]] = deque()
         self._sleep: trio.CancelScope | None = None
         timers.on_earlier = self.wake
+        self._doorbell = Doorbell(self._call)
+        self.register(self._doorbell.fileno(), self._doorbell)
 
     def register(self, fd: int, handler: Pollable) -> None:
         """Report to `handler` when `fd` can be read."""
@@ -141,6 +176,10 @@ class Reactor:
         nested in it."""
         self._soon.append(callback)
         self.wake()
+
+    def call_from_thread(self, callback: Callable[[], None]) -> None:
+        """Call `callback` on the loop, soon. The one method that any thread may call."""
+        self._doorbell.ring(callback)
 
     def wake(self) -> None:
         """End a sleep in trio, if there is one: there is something to do, or an earlier deadline."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -90,6 +91,22 @@ async def test_a_timer_wakes_the_loop_at_its_time(reactor: Reactor, clock: Clock
         reactor.timers.call_at(20, called.set)
         clock.now = 20
         await called.wait()
+
+
+async def test_a_thread_reaches_a_sleeping_loop(reactor: Reactor) -> None:
+    called: list[tuple[int, int]] = []
+    all_called = trio.Event()
+
+    def call_twice() -> None:
+        for number in range(2):
+            reactor.call_from_thread(lambda number=number: called.append((number, threading.get_ident())))
+        reactor.call_from_thread(all_called.set)
+
+    with trio.fail_after(TIMEOUT_S):
+        await trio.testing.wait_all_tasks_blocked()
+        await trio.to_thread.run_sync(call_twice)
+        await all_called.wait()
+    assert called == [(0, threading.get_ident()), (1, threading.get_ident())]
 
 
 async def test_a_fault_in_a_callback_leaves_the_loop_running(

@@ -1,6 +1,6 @@
 import pytest
 
-from klamm.broker.timers import Timers
+from klamm.broker.timers import FEW, Timers
 
 
 def test_due_timers_run_in_the_order_of_their_deadlines() -> None:
@@ -50,3 +50,15 @@ def test_a_callback_that_fails_is_logged_and_the_others_go_on(caplog: pytest.Log
     timers.run_due(10)
     assert called == ["b"]
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_cancelled_timers_do_not_pile_up_until_their_time() -> None:
+    timers, called = Timers(), []
+    for number in range(10_000):
+        timers.call_at(30_000 + number, lambda: called.append("never")).cancel()
+    kept = timers.call_at(40_000, lambda: called.append("kept"))
+    assert len(timers._heap) < 3 * FEW
+    timers.run_due(50_000)
+    assert called == ["kept"]
+    kept.cancel()
+    assert timers.next_deadline_ms() is None
