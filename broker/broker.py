@@ -182,7 +182,7 @@ class Broker:
         """Bind all listeners, so that ports are known; nothing is accepted yet. Raises OSError."""
         max_connections = self.config.get("max.connections")
         for listener in self.config.listeners:
-            sock = bind(listener.host, listener.port)
+            sock = bind(listener.host, listener.port, self.config.get("socket.listen.backlog.size"))
             self.listeners.append(Listener(self, listener.name, sock, max_connections))
         return [listener.address for listener in self.listeners]
 

@@ -23,9 +23,8 @@ from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Final
 
 from ..storage.pending import Pending
-from ..wire.codec import DECODE_FAILURES, DecodeError, decode_from, encode_parts
+from ..wire.codec import DECODE_FAILURES, DecodeError, decode_error, encode_parts
 from ..wire.errors import KafkaError
-from ..wire.uvarint import decode_uvarint
 from .api_table import API_VERSIONS_KEY, SERVED, Served
 from .context import RequestContext
 from .file_slice import FileSlice
@@ -58,6 +57,15 @@ HAS_SENDFILE: Final = hasattr(os, "sendfile") and hasattr(socket, "MSG_MORE")
 
 class CloseConnection(Exception):  # noqa: N818  # not an error of klamm's: how a connection ends
     """Close the connection and say why in one log line."""
+
+
+def _behind_header_tags(frame: bytes | bytearray, position: int) -> int:
+    from ..wire.frames import skip_header_tags  # hardly any client sends a tagged field in a header
+
+    try:
+        return skip_header_tags(frame, position)
+    except DecodeError as error:
+        raise CloseConnection(str(error)) from None
 
 
 def _closing(callback: Callable[..., None]) -> Callable[..., None]:
@@ -263,14 +271,17 @@ class Connection:
             self._answer(row, correlation_id, 0, row.module.unsupported_version(context))
             return
         if version >= row.flexible_from:
-            position = self._skip_tags(frame, position)
+            if position < len(frame) and not frame[position]:
+                position += 1
+            else:
+                position = _behind_header_tags(frame, position)
         if position > len(frame):
             raise CloseConnection(f"a request header that ends behind its frame of {len(frame)} bytes")
         decoder = row.decoders.get(version) or row.decoder(version)
         try:
             request, _ = decoder(frame, position)
-        except DECODE_FAILURES:
-            self._refuse_body(row, version, frame, position)
+        except DECODE_FAILURES as error:
+            raise CloseConnection(str(decode_error(row.api.request(), version, error))) from None
         try:
             response = row.handle(request, context)
         except KafkaError as error:
@@ -285,27 +296,6 @@ class Connection:
         # What is not UTF-8 is replaced, as Java's decoder does it.
         self.client_id = name.decode(errors="replace")
         self.client_id_bytes = name
-
-    def _skip_tags(self, frame: bytes | bytearray, position: int) -> int:
-        """The tagged fields of a request header: none are known, so that they are skipped (KIP-482)."""
-        try:
-            count, position = decode_uvarint(frame, position)
-            if count > len(frame):
-                raise CloseConnection(f"a request header of {count} tagged fields")
-            for _ in range(count):
-                _, position = decode_uvarint(frame, position)
-                size, position = decode_uvarint(frame, position)
-                position += size
-        except (ValueError, IndexError):
-            raise CloseConnection("a request header that cannot be read") from None
-        return position
-
-    def _refuse_body(self, row: Served, version: int, frame: bytes | bytearray, position: int) -> None:
-        """Decode again on the path that names the field."""
-        try:
-            decode_from(row.api.request(), version, frame, position)
-        except DecodeError as error:
-            raise CloseConnection(str(error)) from None
 
     def _on_completed(self, row: Served, correlation_id: int, version: int, pending: Pending[Any]) -> None:
         """A pending answer is there; it is sent in the loop's next round, not inside of what completed it."""

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("klamm.server")
 
-#: Connections waiting to be accepted (Kafka's socket.listen.backlog.size).
-BACKLOG: Final = 50
 #: Accepted in one turn, so that a storm of connections does not starve those that are there.
 ACCEPTS_A_TURN: Final = 64
 #: After a failure, such as no file descriptor being left, how long until the next attempt.
@@ -29,8 +27,9 @@ class Address(NamedTuple):
     port: int
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A bound, listening, non-blocking socket; port 0 picks a free one. Raises OSError."""
+def bind(host: str, port: int, backlog: int) -> socket.socket:
+    """A bound, listening, non-blocking socket; port 0 picks a free one. Up to `backlog` connections wait to be accepted
+    (socket.listen.backlog.size). Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     if not host:
         host = "0.0.0.0"  # an empty host in `listeners` means every interface, as in Kafka
@@ -38,7 +37,7 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((host, port))
-        sock.listen(BACKLOG)
+        sock.listen(backlog)
     except BaseException:
         sock.close()
         raise

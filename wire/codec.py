@@ -82,11 +82,17 @@ def decode_from(message: type[M], version: int, data: bytes | bytearray, positio
     try:
         found: tuple[M, int] = compiled.run(data, position)
     except DECODE_FAILURES as error:
-        from .blame import blame_decoder
-
-        blame = blame_decoder(compiled, error)
-        raise DecodeError(message.__name__, version, blame.path, blame.position, blame.reason) from error
+        raise decode_error(message, version, error) from error
     return found
+
+
+def decode_error(message: type[Message], version: int, error: Exception) -> DecodeError:
+    """What `error`, one of DECODE_FAILURES that the message's compiled decoder raised, says of the field and the byte;
+    for who calls compiled decoders itself."""
+    from .blame import blame_decoder
+
+    blame = blame_decoder(compiled_decoder(message, version), error)
+    return DecodeError(message.__name__, version, blame.path, blame.position, blame.reason)
 
 
 def decode(message: type[M], version: int, data: bytes | bytearray | memoryview) -> M:

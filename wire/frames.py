@@ -97,7 +97,7 @@ def decode_request_header(frame: bytes | bytearray) -> tuple[int, int, int, str 
         return api_key, version, correlation_id, client_id, position
     if position < len(frame) and frame[position] == 0:
         return api_key, version, correlation_id, client_id, position + 1
-    return api_key, version, correlation_id, client_id, _skip_tags(frame, position)
+    return api_key, version, correlation_id, client_id, skip_header_tags(frame, position)
 
 
 def _decode_rare_header(frame: bytes | bytearray) -> tuple[int, int, int, str | None, int]:
@@ -113,7 +113,9 @@ def _decode_rare_header(frame: bytes | bytearray) -> tuple[int, int, int, str | 
     return api_key, version, correlation_id, None, 8
 
 
-def _skip_tags(frame: bytes | bytearray, position: int) -> int:
+def skip_header_tags(frame: bytes | bytearray, position: int) -> int:
+    """The position behind the tagged fields of a request header, of which none are known (KIP-482). Raises
+    DecodeError."""
     begin = position
     try:
         count, position = decode_uvarint(frame, position)

@@ -51,6 +51,7 @@ DIFFERENT_DEFAULTS: Final[dict[str, Different]] = {
     "transaction.state.log.min.isr": Different("1", _ONE_BROKER),
     "share.coordinator.state.topic.replication.factor": Different("1", _ONE_BROKER),
     "share.coordinator.state.topic.min.isr": Different("1", _ONE_BROKER),
+    "socket.listen.backlog.size": Different("1024", "of 100 clients that connect at once, those beyond 50 wait 1 s"),
 }
 
 

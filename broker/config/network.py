@@ -45,7 +45,7 @@ ROWS = (
     ("request.timeout.ms", INT, "30000", ANY, READ_ONLY, NOT_YET),
     ("socket.connection.setup.timeout.max.ms", LONG, "30000", ANY, READ_ONLY, NOT_YET),
     ("socket.connection.setup.timeout.ms", LONG, "10000", ANY, READ_ONLY, NOT_YET),
-    ("socket.listen.backlog.size", INT, "50", AT_LEAST_1, READ_ONLY, NOT_YET),
+    ("socket.listen.backlog.size", INT, "50", AT_LEAST_1, READ_ONLY, HONOURED),
     ("socket.receive.buffer.bytes", INT, "102400", ANY, READ_ONLY, NOT_YET),
     ("socket.request.max.bytes", INT, "104857600", AT_LEAST_1, READ_ONLY, HONOURED),
     ("socket.send.buffer.bytes", INT, "102400", ANY, READ_ONLY, NOT_YET),

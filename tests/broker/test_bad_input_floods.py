@@ -58,7 +58,7 @@ SLACK_BYTES = 32 * MEBIBYTE
 #: glibc takes blocks of up to 32 MiB from its heap, and gives back only what is free at the heap's end.
 MALLOC_KEEPS_BYTES = 32 * MEBIBYTE
 FOREVER_MS = 2**31 - 1
-#: Connections opened at once: as many as wait to be accepted (socket.listen.backlog.size), less the bystander's share.
+#: Connections opened at once: fewer than wait to be accepted, on machines too that allow 128 (net.core.somaxconn).
 AT_ONCE = 40
 
 

@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +20,7 @@ from klamm.broker.api_table import SERVED, Served
 from klamm.broker.connection import FRAMES_A_TURN, READ_BYTES, Connection
 from klamm.broker.file_slice import FileSlice
 from klamm.broker.reactor import Reactor
+from klamm.broker.server import bind
 from klamm.broker.timers import Timers
 from klamm.storage.pending import Pending
 from klamm.wire.codec import decode, encode
@@ -306,3 +308,13 @@ async def test_a_fault_in_a_handler_ends_its_connection_only(
     broker.reactor.soon(still_running.set)
     with trio.fail_after(TIMEOUT_S):
         await still_running.wait()
+
+
+def test_as_many_clients_may_wait_to_be_accepted_as_the_config_says() -> None:
+    """A connection beyond the backlog is not refused: its SYN is dropped, and sent again a second later."""
+    clients = 100
+    listening = bind("127.0.0.1", 0, clients)
+    with ExitStack() as stack:
+        stack.enter_context(listening)
+        for _ in range(clients):  # nobody accepts any: one too many would wait until the time is up
+            stack.enter_context(socket.create_connection(listening.getsockname(), timeout=30))
