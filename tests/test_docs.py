@@ -1,6 +1,6 @@
 """The docs hold to the code: every file is in the map, every API in the tables, every link leads somewhere.
 
-Run as a program it writes the map of files in docs/architecture.md anew.
+Run as a program it writes the map of files in docs/architecture.md and the tables of docs/configuration.md anew.
 """
 
 from __future__ import annotations
@@ -11,10 +11,15 @@ from pathlib import Path
 
 from klamm.broker.api_table import SERVED
 from klamm.broker.config.config import differences
+from klamm.tools.config_command import markdown
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 MAP = "## Every file\n"
+CONFIGS = "## Every config\n"
+CONFIGS_INTRODUCTION = (
+    "\nWhat `klamm config` prints; `python tests/test_docs.py` writes these tables from the code.\n\n"
+)
 INTRODUCTION = "\n`python tests/test_docs.py` writes these tables from the first sentence of each file.\n"
 ROOMS = ("tools", "broker", "coordinator", "storage", "wire")
 #: Folders whose files follow one pattern; the map has one row for each.
@@ -114,6 +119,17 @@ def test_differing_defaults_are_in_the_docs() -> None:
         assert f"| `{name}` | {kafkas or 'none'} | {ours} |" in text
 
 
+def test_the_tables_of_configs_are_those_of_the_code() -> None:
+    text = (DOCS / "configuration.md").read_text(encoding="utf-8").split(CONFIGS)[1]
+    wrong = set(text.splitlines()).symmetric_difference(f"{CONFIGS_INTRODUCTION}{markdown()}".splitlines())
+    assert wrong == set(), "run `python tests/test_docs.py`"
+
+
+def write(page: Path, title: str, text: str) -> None:
+    """Everything behind `title` becomes `text`."""
+    page.write_text(page.read_text(encoding="utf-8").split(title)[0] + title + text, encoding="utf-8")
+
+
 if __name__ == "__main__":
-    page = DOCS / "architecture.md"
-    page.write_text(page.read_text(encoding="utf-8").split(MAP)[0] + file_map(), encoding="utf-8")
+    write(DOCS / "architecture.md", MAP, file_map().removeprefix(MAP))
+    write(DOCS / "configuration.md", CONFIGS, CONFIGS_INTRODUCTION + markdown())

@@ -39,6 +39,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "dump-log": Command("dump_log", "print what stands in the files of a log, as Kafka's DumpLogSegments does"),
     "log": Command("log_command", "check a data folder: every file against every other"),
     "consumer-groups": Command("groups.command", "list, describe, reset and delete consumer groups"),
+    "config": Command("config_command", "every config: default, allowed values, what klamm does with it"),
     "wire": Command("wire_command", "look up, decode and encode Kafka's protocol by hand"),
     "topics": Command("admin.topics", "create, list, describe, alter and delete topics"),
     "get-offsets": Command("admin.get_offsets", "offsets of partitions, by time"),

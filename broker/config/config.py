@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .consumer_groups import refuse_consumer_groups
@@ -164,11 +164,9 @@ def refuse(config: Config) -> None:
         raise config.check("process.roles", "klamm's controller lives in its broker: add broker")
     if config.get("node.id") < 0:
         raise config.check("node.id", "Value must be at least 0")
-    for name, refused, problem in _REFUSED:
-        if config.is_given(name) and config.get(name) in refused:
+    for name, refused, _, problem in REFUSED:
+        if config.is_given(name) and refused(config.get(name)):
             raise config.check(name, problem)
-    if config.get("authorizer.class.name"):
-        raise config.check("authorizer.class.name", "klamm has no authorizer yet; without it every client may do all")
     for name in ("log.retention.ms", "log.retention.minutes", "log.retention.hours"):
         value = config.get(name)
         if value is not None and (value == 0 or value < -1):
@@ -178,9 +176,28 @@ def refuse(config: Config) -> None:
         config.notes.append(f"of log.dirs only the first folder is used: {config.data_folder}")
 
 
-_REFUSED: Final[tuple[tuple[str, Iterable[Value], str], ...]] = (
-    ("remote.log.storage.system.enable", (True,), "klamm has no tiered storage"),
-    ("security.inter.broker.protocol", ("SSL", "SASL_PLAINTEXT", "SASL_SSL"), "klamm serves PLAINTEXT only, so far"),
+class Refusal(NamedTuple):
+    """`refused`: whether a value is; `words`: which values those are, for people."""
+
+    name: str
+    refused: Callable[[Value], bool]
+    words: str
+    problem: str
+
+
+ANY_VALUE: Final = "any value"
+#: What must not seem to be there: a start with one of these fails.
+REFUSED: Final = (
+    Refusal("remote.log.storage.system.enable", bool, "true", "klamm has no tiered storage"),
+    Refusal(
+        "security.inter.broker.protocol",
+        lambda value: value != "PLAINTEXT",
+        "any but PLAINTEXT",
+        "klamm serves PLAINTEXT only, so far",
+    ),
+    Refusal(
+        "authorizer.class.name", bool, ANY_VALUE, "klamm has no authorizer yet; without it every client may do all"
+    ),
 )
 
 

@@ -28,6 +28,7 @@ from ...wire.messages.describe_configs import (
 from ..config.definitions import BROKER, CLIENT_METRICS, GROUP, TOPIC, broker_default
 from ..config.dynamic import dynamic_key, synonyms_of
 from ..config.kinds import READ_ONLY, InvalidValue, Key, Type, format_value, parse
+from ..config.texts import docs
 from ..config.topic import SYNONYMS
 from ..config.topics import (
     CLIENT_METRICS_CONFIG,
@@ -88,8 +89,12 @@ def _describe(
     for entry in entries:
         if not request.include_synonyms:
             entry.synonyms = []
-        if not request.include_documentation and resource.resource_type != BROKER_LOGGER_RESOURCE:
+        if resource.resource_type == BROKER_LOGGER_RESOURCE:
+            continue
+        if not request.include_documentation:
             entry.documentation = None
+        elif entry.name in (words := docs()):
+            entry.documentation = f"{words[entry.name]} {entry.documentation}"
     return _result(resource, ErrorCode.NONE, "", entries)
 
 

@@ -109,7 +109,9 @@ def test_documentation_comes_only_when_asked_for() -> None:
     context = context_of(Config(), {"t": {}})
     (asked,) = ask(context, [(2, "t", ["retention.ms"])], synonyms=False, documentation=True).results
     (not_asked,) = ask(context, [(2, "t", ["retention.ms"])], synonyms=False).results
-    assert asked.configs[0].documentation == "In klamm: takes effect. Allowed: [-1,...]."
+    assert asked.configs[0].documentation == (
+        "How long records are kept; -1 keeps all. In klamm: takes effect. Allowed: [-1,...]."
+    )
     assert not_asked.configs[0].documentation is None
 
 
