@@ -28,6 +28,10 @@ def _python_modules(*names: str) -> Callable[[], str | None]:
     return lambda: next((f"no Python module {name}" for name in names if importlib.util.find_spec(name) is None), None)
 
 
+def _all_of(*probes: Callable[[], str | None]) -> Callable[[], str | None]:
+    return lambda: next((reason for probe in probes if (reason := probe())), None)
+
+
 def _programs(*names: str) -> Callable[[], str | None]:
     return lambda: next((f"no {name}" for name in names if shutil.which(name) is None), None)
 
@@ -39,6 +43,7 @@ CLIENTS: dict[str, Callable[[], str | None]] = {
     "kcat": _programs("kcat"),
     "java": _programs("java", "javac", "mvn"),
     "spring": _programs("java", "javac", "mvn"),
+    "streams": _all_of(_programs("java", "javac", "mvn"), _python_modules("confluent_kafka")),
     "kafka_peer": peer.missing,
     "wire_codecs": _programs("java", "javac", "mvn"),
     "commands": peer.missing,

@@ -151,6 +151,12 @@ class Program:
             self._process.wait()
         self._reader.join(5)
 
+    def kill(self) -> None:
+        """SIGKILL: its clients vanish without a word to the broker."""
+        self._process.kill()
+        self._process.wait()
+        self._reader.join(5)
+
     def __enter__(self) -> Program:
         return self
 
