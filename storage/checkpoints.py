@@ -93,6 +93,16 @@ def decode_partition_metadata(data: bytes) -> bytes:
     return decode_uuid(fields["topic_id"])
 
 
+def identity(node_id: int, cluster_id: str, directory_id: bytes) -> dict[str, str]:
+    """What meta.properties of a new data folder says; `directory_id`: 16 bytes."""
+    return {
+        "version": "1",
+        "node.id": str(node_id),
+        "cluster.id": cluster_id,
+        "directory.id": encode_uuid(directory_id),
+    }
+
+
 def encode_properties(properties: Mapping[str, str]) -> bytes:
     return "".join(f"{key}={value}\n" for key, value in properties.items()).encode()
 

@@ -103,12 +103,7 @@ class DataFolder:
         if data is None:
             self.cluster_id = cluster_id or checkpoints.encode_uuid(self._new_uuid())
             self.directory_id = self._new_uuid()
-            properties = {
-                "version": "1",
-                "node.id": str(node_id),
-                "cluster.id": self.cluster_id,
-                "directory.id": checkpoints.encode_uuid(self.directory_id),
-            }
+            properties = checkpoints.identity(node_id, self.cluster_id, self.directory_id)
             self._replace(checkpoints.META_PROPERTIES, checkpoints.encode_properties(properties), sync=True)
             return
         properties = checkpoints.decode_properties(data)

@@ -26,10 +26,11 @@ class FailedError(Exception):
 
 
 class Command(NamedTuple):
-    """`module`: in this folder, with `run(arguments: Sequence[str]) -> int`; `summary`: one line for the help."""
+    """`module`: in this folder, with `function(arguments: Sequence[str]) -> int`; `summary`: one line for the help."""
 
     module: str
     summary: str
+    function: str = "run"
 
 
 COMMANDS: Final[dict[str, Command]] = {
@@ -53,6 +54,11 @@ COMMANDS: Final[dict[str, Command]] = {
     ),
     "link-commands": Command("link_commands", "make kafka-topics.sh and the rest in a folder"),
     "cluster": Command("admin.cluster", "the cluster's id and endpoints; brokers to forget"),
+    "storage": Command("admin.storage", "ids for clusters, and data folders that bear them"),
+    "server-start": Command("start_stop", "a broker as kafka-server-start.sh starts it", "server_start"),
+    "server-stop": Command("start_stop", "end the brokers that server-start started", "server_stop"),
+    "zookeeper-server-start": Command("start_stop", "nothing, until it is stopped", "zookeeper_start"),
+    "zookeeper-server-stop": Command("start_stop", "end that", "zookeeper_stop"),
 }
 
 
@@ -74,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return WRONG_USAGE
     module = import_module(f".{command.module}", __package__)
     try:
-        code: int = module.run(argv[1:])
+        code: int = getattr(module, command.function)(argv[1:])
     except UsageError as error:
         print(f"klamm: {error}", file=sys.stderr)
         return WRONG_USAGE
@@ -92,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _help() -> str:
     lines = ["usage: klamm COMMAND ...", "", "klamm speaks Apache Kafka's wire protocol.", "", "commands:"]
-    lines += [f"  {name:<17} {command.summary}" for name, command in COMMANDS.items()]
+    lines += [f"  {name:<22} {command.summary}" for name, command in COMMANDS.items()]
     lines += ["", "`klamm COMMAND --help` explains a command; `klamm --version` names the version.", ""]
     lines += ["A first minute:", "  klamm serve                    a broker on localhost:9092, data in ./klamm-data"]
     lines += ["  klamm serve --port 0 --ephemeral   on a free port, in a folder that goes with it"]

@@ -150,7 +150,21 @@ class Config:
             raise ConfigError(f"{error} ({setting.origin}{allowed})") from None
 
 
+#: Configs of Kafka 0.8 to 3.9 that are gone in 4.x, as tutorials and old files have them; zookeeper.* besides.
+_GONE: Final = frozenset(
+    (
+        *("advertised.host.name", "advertised.port", "host.name", "port", "broker.id.generation.enable"),
+        *("reserved.broker.max.id", "log.message.format.version", "inter.broker.protocol.version"),
+        *("log.message.timestamp.difference.max.ms", "offsets.commit.required.acks", "control.plane.listener.name"),
+        *("quota.producer.default", "quota.consumer.default"),
+        *("password.encoder.secret", "password.encoder.old.secret"),
+    )
+)
+
+
 def _unknown(name: str, setting: Setting) -> str:
+    if name in _GONE or name.startswith("zookeeper."):
+        return f"config {name} ({setting.origin}) is of an older Kafka and passed over"
     from difflib import get_close_matches  # a third of a ms that only a typing error pays
 
     near = get_close_matches(name, BROKER, n=1, cutoff=0.75)

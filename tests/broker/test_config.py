@@ -218,8 +218,8 @@ def test_a_server_properties_of_zookeepers_time_starts_with_notes(tmp_path: Path
     config = load(str(path))
     assert config.get("node.id") == 0
     assert [note.split(" (")[0] for note in config.notes] == [
-        "unknown config zookeeper.connect",
-        "unknown config zookeeper.connection.timeout.ms",
+        "config zookeeper.connect",
+        "config zookeeper.connection.timeout.ms",
     ]
 
 

@@ -60,7 +60,8 @@ def parser() -> argparse.ArgumentParser:
     return found
 
 
-def _parse_level(text: str) -> tuple[str, int]:
+def parse_level(text: str) -> tuple[str, int]:
+    """(feature, level) of `feature=level`. Raises CommandError."""
     feature, assigned, level = text.partition("=")
     if not assigned:
         raise CommandError(f"Can't parse feature=level string {text}: equals sign not found.")
@@ -118,7 +119,7 @@ def _wanted(options: argparse.Namespace) -> dict[str, int]:
         print(" `metadata` flag is deprecated and may be removed in a future release.")
         wanted[METADATA] = metadata_level(metadata)
     for text in options.feature:
-        feature, level = (text.strip(), 0) if options.action == "disable" else _parse_level(text)
+        feature, level = (text.strip(), 0) if options.action == "disable" else parse_level(text)
         if feature in wanted:
             raise CommandError(f"Feature {feature} was specified more than once.")
         wanted[feature] = level
@@ -167,7 +168,8 @@ def _update(client: Client, options: argparse.Namespace) -> int:
     return 1 if errors else 0
 
 
-def _mapping(options: argparse.Namespace) -> int:
+def print_mapping(options: argparse.Namespace) -> int:
+    """The levels of all features in `options.release_version`. Raises CommandError."""
     release = options.release_version or LATEST
     levels = levels_of(release)
     if options.json:
@@ -178,10 +180,11 @@ def _mapping(options: argparse.Namespace) -> int:
     return 0
 
 
-def _dependencies(options: argparse.Namespace) -> int:
+def print_dependencies(options: argparse.Namespace) -> int:
+    """What each of `options.feature` needs. Raises CommandError."""
     found = {}
     for text in options.feature:
-        feature, level = _parse_level(text)
+        feature, level = parse_level(text)
         found[text] = needed = dependency(feature, level)
         if options.json:
             continue
@@ -201,9 +204,9 @@ def run(arguments: Sequence[str]) -> int:
         return options
     try:
         if options.action == "version-mapping":
-            return _mapping(options)
+            return print_mapping(options)
         if options.action == "feature-dependencies":
-            return _dependencies(options)
+            return print_dependencies(options)
         where = options.bootstrap_server or options.bootstrap_controller
         if where is None:
             raise CommandError("You must specify either --bootstrap-controller or --bootstrap-server.")

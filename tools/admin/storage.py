@@ -1,0 +1,168 @@
+"""`klamm storage`: ids for clusters, and data folders that bear them, as Kafka's StorageTool.
+
+A folder need not be formatted: `klamm serve` gives a new one an id of its own. One that is formatted is taken as it is.
+
+Left out: --add-scram, --initial-controllers and --no-initial-controllers, which are for clusters of several machines.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final
+from uuid import uuid4
+
+from ...broker.config import Config, ConfigError
+from ...broker.config.sources import load
+from ...storage import checkpoints
+from ...storage.files import Files, read_file, replace_file
+from ..cli import FailedError, UsageError
+from .actions import add_json, parse_or_code, parser_of
+from .common import CommandError, print_json
+from .feature_levels import LATEST, METADATA, levels_of
+from .features import parse_level, print_dependencies, print_mapping
+
+EXAMPLES: Final = """\
+    klamm storage random-uuid
+    klamm storage format --standalone -t MkU3OEVBNTcwNTJENDM2Qk -c config/server.properties
+    klamm storage info -c config/server.properties"""
+
+_ACTIONS: Final = {
+    "info": "Get information about the Kafka log directories on this node.",
+    "format": "Format the Kafka log directories on this node.",
+    "version-mapping": "Look up the features of a metadata version.",
+    "feature-dependencies": "Look up what a feature version needs.",
+    "random-uuid": "Print a random UUID.",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line: an action and its options."""
+    found = parser_of("storage", "The Kafka storage tool.", EXAMPLES)
+    actions = found.add_subparsers(dest="action", required=True)
+    for name, text in _ACTIONS.items():
+        action = actions.add_parser(name, help=text, description=text)
+        if name in ("info", "format"):
+            action.add_argument("--config", "-c", required=True, help="the settings of the broker")
+        if name in ("format", "version-mapping"):
+            action.add_argument("--release-version", "-r", help=f"the release of the features (default: {LATEST})")
+        if name in ("format", "feature-dependencies"):
+            needed = name == "feature-dependencies"
+            action.add_argument("--feature", "-f", action="append", default=[], required=needed, help="feature=level")
+        if name == "format":
+            action.add_argument("--cluster-id", "-t", required=True, help="the id that the cluster gets")
+            action.add_argument("--ignore-formatted", "-g", action="store_true", help="pass over formatted folders")
+            action.add_argument("--standalone", "-s", action="store_true", help="one node, as every klamm is")
+        else:
+            add_json(action)
+    return found
+
+
+def _configuration(path: str) -> Config:
+    """Raises UsageError."""
+    try:
+        return load(path, os.environ)
+    except ConfigError as error:
+        raise UsageError(str(error)) from None
+
+
+def _folders(config: Config) -> list[str]:
+    """The folders that the broker of these settings uses, without repetition."""
+    return [os.path.abspath(config.data_folder)]
+
+
+def _identity(folder: str) -> dict[str, str] | None:
+    """What meta.properties says, None if there is none. Raises FailedError."""
+    try:
+        data = read_file(Files(), os.path.join(folder, checkpoints.META_PROPERTIES))
+    except OSError as error:
+        raise FailedError(f"{error.filename}: {error.strerror}") from None
+    return None if data is None else checkpoints.decode_properties(data)
+
+
+def _info(options: argparse.Namespace) -> int:
+    folders = _folders(_configuration(options.config))
+    identities = {folder: _identity(folder) for folder in folders if os.path.isdir(folder)}
+    problems = [f"{folder} does not exist" for folder in folders if folder not in identities]
+    problems += [f"{folder} is not formatted." for folder, found in identities.items() if found is None]
+    metadata = next((found for found in identities.values() if found is not None), None)
+    if options.json:
+        print_json({"folders": list(identities), "metadata": metadata, "problems": problems})
+        return 1 if problems else 0
+    if identities:
+        _print_paragraph(f"Found log director{'y' if len(identities) == 1 else 'ies'}:", list(identities))
+    if metadata is not None:
+        pairs = ", ".join(f"{key}={value}" for key, value in sorted(metadata.items()))
+        print(f"Found metadata: {{{pairs}}}\n")
+    if problems:
+        _print_paragraph(f"Found problem{'' if len(problems) == 1 else 's'}:", problems)
+    return 1 if problems else 0
+
+
+def _print_paragraph(head: str, lines: Sequence[str]) -> None:
+    print("\n  ".join((head, *lines)) + "\n")
+
+
+def _format(options: argparse.Namespace) -> int:
+    config = _configuration(options.config)
+    asked = {**levels_of(options.release_version or LATEST), **dict(map(parse_level, options.feature))}
+    left = []
+    for folder in _folders(config):
+        if _identity(folder) is None:
+            left.append(folder)
+        elif not options.ignore_formatted:
+            raise CommandError(
+                f"Log directory {folder} is already formatted. "
+                "Use --ignore-formatted to ignore this directory and format the others."
+            )
+    if not left:
+        print("All of the log directories are already formatted.")
+        return 0
+    if asked != levels_of(LATEST):
+        print(
+            "klamm's clusters begin with the features of its own release; `klamm features` sets them", file=sys.stderr
+        )
+    kind = "dynamic metadata voter directory" if options.standalone else "metadata directory"
+    for folder in left:
+        print(f"Formatting {kind} {folder} with {METADATA} {LATEST}.")
+        _write_identity(folder, config.get("node.id"), options.cluster_id)
+    return 0
+
+
+def _write_identity(folder: str, node_id: int, cluster_id: str) -> None:
+    files = Files()
+    identity = checkpoints.identity(node_id, cluster_id, uuid4().bytes)
+    try:
+        files.make_folder(folder)
+        path = os.path.join(folder, checkpoints.META_PROPERTIES)
+        replace_file(files, path, checkpoints.encode_properties(identity), sync=True)
+    except OSError as error:
+        raise FailedError(f"{error.filename}: {error.strerror}") from None
+
+
+def _random_uuid() -> str:
+    """Kafka's ids never begin with a dash, since they are arguments of commands."""
+    while (text := checkpoints.encode_uuid(uuid4().bytes)).startswith("-"):
+        pass
+    return text
+
+
+def run(arguments: Sequence[str]) -> int:
+    options = parse_or_code(parser(), arguments)
+    if isinstance(options, int):
+        return options
+    try:
+        if options.action == "random-uuid":
+            found = _random_uuid()
+            print(f'"{found}"' if options.json else found)
+            return 0
+        if options.action == "version-mapping":
+            return print_mapping(options)
+        if options.action == "feature-dependencies":
+            return print_dependencies(options)
+        return _info(options) if options.action == "info" else _format(options)
+    except CommandError as error:
+        print(error, file=sys.stderr)
+        return 1
