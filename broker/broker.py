@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +20,8 @@ from ..wire.errors import ErrorCode, KafkaError
 from ..wire.messages.create_topics import CreatableTopic, CreatableTopicConfig
 from .context import RequestContext
 from .fetch_sessions import FetchSessions
-from .flusher import flush_rolled_segments
+from .flusher import flush_when_due
+from .group_commit import GroupCommit, most_logs
 from .log_reader import read_chunks
 from .metadata.controller import Controller, Registration
 from .metadata.image import BROKER_RESOURCE, Catalogue, Delta, Endpoint
@@ -68,8 +70,11 @@ class Broker:
         self.listeners: list[Listener] = []
         self.fetch_sessions = FetchSessions(config.get("max.incremental.fetch.session.cache.slots"), random or Random())
         self.catalogue = Catalogue(folder.cluster_id)
-        self.partitions = Partitions(self.node_id, self.catalogue, folder, config.log_configs, clock)
         self._metadata_log_files = self._open_metadata_log()
+        self.group_commit = GroupCommit(self.reactor, self._metadata_log_files, most_logs(folder.cache.limit))
+        self.partitions = Partitions(
+            self.node_id, self.catalogue, folder, config.log_configs, clock, self.group_commit.ask
+        )
         self.metadata_log = MetadataLog(
             self.catalogue, lambda batch: self._metadata_log_files.append_as_follower(batch, now_ms=clock())
         )
@@ -91,7 +96,11 @@ class Broker:
     # --- the metadata log -----------------------------------------------------------------------------------------
 
     def _open_metadata_log(self) -> Log:
-        return self.folder.create(METADATA_TOPIC, 0, METADATA_TOPIC_ID, METADATA_LOG_CONFIG, self.now_ms())
+        return self.folder.create(METADATA_TOPIC, 0, METADATA_TOPIC_ID, self._metadata_log_config(), self.now_ms())
+
+    def _metadata_log_config(self) -> LogConfig:
+        """What is durable before it is answered includes changes of the catalogue: a rare fsync on the loop."""
+        return replace(METADATA_LOG_CONFIG, flush_messages=self.config.get("log.flush.interval.messages"))
 
     def load(self, addresses: list[Address]) -> None:
         """Replay the metadata log, become its leader, and register this broker, reached at `addresses`."""
@@ -125,6 +134,7 @@ class Broker:
         """What the metadata log says of this broker, and of all of them, takes effect (KIP-226)."""
         configs = self.catalogue.configs
         self.config.set_dynamic(configs(BROKER_RESOURCE, ""), configs(BROKER_RESOURCE, str(self.node_id)))
+        self._metadata_log_files.configure(self._metadata_log_config())
         self.folder.producer_expiration_ms = self.config.get("producer.id.expiration.ms")
         for listener in self.listeners:
             listener.max_connections = self.config.get("max.connections")
@@ -190,7 +200,8 @@ class Broker:
         """Accept connections and answer them until `stop`; then let answers leave, and close."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.reactor.run)
-            nursery.start_soon(flush_rolled_segments, self.partitions)
+            interval_ms = self.config.get("log.flush.scheduler.interval.ms")
+            nursery.start_soon(flush_when_due, self.partitions, self.now_ms, interval_ms)
             for listener in self.listeners:
                 listener.open()
             self._start_chores()
@@ -201,7 +212,9 @@ class Broker:
             for listener in self.listeners:
                 listener.close()
             with trio.move_on_after(STOP_GRACE_S):
-                while any(connection.out for listener in self.listeners for connection in listener.connections):
+                while self.group_commit.busy or any(
+                    connection.out for listener in self.listeners for connection in listener.connections
+                ):
                     await trio.sleep(0.01)
             for listener in self.listeners:
                 for connection in tuple(listener.connections):

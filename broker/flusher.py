@@ -1,14 +1,17 @@
-"""Segments that have rolled are brought to the device in a worker thread, so that recovery need not walk them.
+"""Logs are brought to the device in a worker thread while the loop goes on: after a roll, and every flush.ms.
 
-As in Kafka a roll asks for it and nobody waits: what is acknowledged is in the page cache (flush.messages apart). It
-moves the recovery point, from which a start after a crash reads. Source: kafka.log.UnifiedLog.roll (`flush` scheduled).
+Nobody waits for it: what is acknowledged is in the page cache (flush.messages=1 apart: `group_commit.py`). It moves the
+recovery point, from which a start after a crash reads. Source: UnifiedLog.roll (`flush` scheduled),
+LogManager.flushDirtyLogs.
 
-Left out: flush.ms.
+Kafka's LogManager looks every log.flush.scheduler.interval.ms, whose default is never, so that flush.ms alone has no
+effect there. Here the look after rolls is a look for flush.ms too.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -21,21 +24,25 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("klamm.flusher")
 
-#: Between two looks for segments that have rolled.
-INTERVAL_S: Final = 1.0
+#: Between two looks, unless log.flush.scheduler.interval.ms is shorter.
+INTERVAL_MS: Final = 1000
 
 
-async def flush_rolled_segments(partitions: Partitions) -> None:
-    """Look for rolled segments again and again, until cancelled."""
+async def flush_when_due(
+    partitions: Partitions, clock: Callable[[], int], scheduler_interval_ms: int = INTERVAL_MS
+) -> None:
+    """Look for logs to flush again and again, until cancelled. `clock`: epoch milliseconds."""
+    interval_ms = max(1, min(INTERVAL_MS, scheduler_interval_ms))
     while True:
-        await trio.sleep(INTERVAL_S)
+        await trio.sleep(interval_ms / 1000)
         for partition in partitions.opened():
-            if partition.log.has_unflushed_segments:
-                await flush(partition.log)
+            if partition.log.flush_is_due(clock()):
+                await flush(partition.log, clock())
 
 
-async def flush(partition_log: Log) -> None:
+async def flush(partition_log: Log, now_ms: int) -> None:
     """One log's flush. A device that fails fails the log, which refuses all that comes after (KAFKA_STORAGE_ERROR)."""
+    partition_log.last_flush_ms = now_ms
     try:
         job = partition_log.begin_flush()
     except KafkaError as error:

@@ -19,9 +19,12 @@ from ..wire.records import CONTROL_FLAG
 if TYPE_CHECKING:
     from ..storage.interface import AppendInfo
     from ..storage.log import Log
+    from .group_commit import AskFlush
 
 #: Where the low byte of a batch's attributes stands.
 ATTRIBUTES_LOW: Final = 22
+#: More than any fetch waits for.
+MANY_BYTES: Final = 1 << 31
 
 
 class AppendWaiter(Protocol):
@@ -33,11 +36,17 @@ class AppendWaiter(Protocol):
 
 
 class Partition:
-    """`topic_id`: 16 bytes; `leader_epoch`: of this leadership; `waiters`: fetches parked on this partition."""
+    """`topic_id`: 16 bytes; `leader_epoch`: of this leadership; `waiters`: fetches parked on this partition;
+    `ask_flush(partition)`: has its log flushed soon, and `flushed` or `failed` called then."""
 
-    __slots__ = ("_count", "_watermark_waiters", "index", "leader_epoch", "log", "topic", "topic_id", "waiters")
+    __slots__ = (
+        *("_ask_flush", "_count", "_watermark_waiters"),
+        *("index", "leader_epoch", "log", "topic", "topic_id", "waiters"),
+    )
 
-    def __init__(self, topic: str, index: int, topic_id: bytes, leader_epoch: int, log: Log) -> None:
+    def __init__(
+        self, topic: str, index: int, topic_id: bytes, leader_epoch: int, log: Log, ask_flush: AskFlush
+    ) -> None:
         self.topic = topic
         self.index = index
         self.topic_id = topic_id
@@ -46,6 +55,7 @@ class Partition:
         self.waiters: set[AppendWaiter] = set()
         self._watermark_waiters: list[tuple[int, int, Callable[[KafkaError | None], None]]] = []
         self._count = 0
+        self._ask_flush = ask_flush
 
     @property
     def high_watermark(self) -> int:
@@ -55,7 +65,10 @@ class Partition:
         self, batch: bytes | memoryview, now_ms: int, origin: Origin = Origin.CLIENT, transaction_version: int = 0
     ) -> AppendInfo:
         """Append one batch and advance the high watermark; wakes who waits. `transaction_version`: of the client whose
-        transaction an end marker ends. Raises KafkaError."""
+        transaction an end marker ends. Raises KafkaError.
+
+        Under flush.messages=1 the high watermark follows when the batch is on the device, and is what acks=1 waits for
+        too."""
         log = self.log
         info = log.append_as_leader(
             batch,
@@ -65,6 +78,10 @@ class Partition:
             transaction_version=transaction_version,
         )
         if not info.duplicate:
+            if log.log_end_offset - log.flushed_offset >= log.config.flush_messages:
+                self._ask_flush(self)
+                if log.config.flushes_before_ack:
+                    return info
             # The only replica has it: the high watermark is the log end.
             log.high_watermark = log.log_end_offset
             if self.waiters:
@@ -77,12 +94,25 @@ class Partition:
 
     def when_high_watermark(self, offset: int, callback: Callable[[KafkaError | None], None]) -> None:
         """Call `callback(None)` once the high watermark is `offset` or above, at once if it is; with an error
-        (NOT_LEADER_OR_FOLLOWER) if the partition goes before that."""
+        (NOT_LEADER_OR_FOLLOWER, KAFKA_STORAGE_ERROR) if the partition goes or fails before that."""
         if self.log.high_watermark >= offset:
             callback(None)
         else:
             self._count += 1
             heappush(self._watermark_waiters, (offset, self._count, callback))
+
+    def flushed(self, offset: int) -> None:
+        """All before `offset` is on the device."""
+        log = self.log
+        if offset > log.high_watermark:
+            log.high_watermark = offset
+            for waiter in tuple(self.waiters):
+                waiter.on_appended(self, MANY_BYTES, True)  # several batches of any kind: it must look
+            self._wake_watermark_waiters()
+
+    def failed(self, error: KafkaError) -> None:
+        """The log has failed: what it was given last is perhaps not on the device, and will not be known to be."""
+        self._send_away(error)
 
     def _wake_watermark_waiters(self) -> None:
         waiters, reached = self._watermark_waiters, self.log.high_watermark
@@ -97,8 +127,11 @@ class Partition:
 
     def removed(self) -> None:
         """The topic was deleted: nobody is left waiting."""
+        self._send_away(KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER))
+
+    def _send_away(self, error: KafkaError) -> None:
         for waiter in tuple(self.waiters):
             waiter.on_removed()
         waiters, self._watermark_waiters = self._watermark_waiters, []
         for _, _, callback in waiters:
-            callback(KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER))
+            callback(error)

@@ -18,6 +18,7 @@ from .partition import Partition
 if TYPE_CHECKING:
     from ..storage.folder import DataFolder
     from ..storage.log import Log
+    from .group_commit import AskFlush
 
 logger = logging.getLogger("klamm.partitions")
 
@@ -26,7 +27,8 @@ METADATA_TOPIC: Final = "__cluster_metadata"
 
 
 class Partitions:
-    """`log_configs(topic configs)`: all configs of a topic's log as text, defaults included; `clock`: epoch ms."""
+    """`log_configs(topic configs)`: all configs of a topic's log as text, defaults included; `clock`: epoch ms;
+    `ask_flush`: see `Partition`."""
 
     def __init__(
         self,
@@ -35,12 +37,14 @@ class Partitions:
         folder: DataFolder,
         log_configs: Callable[[Mapping[str, str]], Mapping[str, str]],
         clock: Callable[[], int],
+        ask_flush: AskFlush,
     ) -> None:
         self._node_id = node_id
         self._catalogue = catalogue
         self._folder = folder
         self._log_configs = log_configs
         self._clock = clock
+        self._ask_flush = ask_flush
         self._open: dict[tuple[str, int], Partition] = {}
 
     def get(self, topic: str, index: int) -> Partition | None:
@@ -58,9 +62,13 @@ class Partitions:
             return None
         log = self._open_log(topic, index, image.topic_id, image.configs)
         log.assign_leader_epoch(found.leader_epoch)
+        if log.config.flushes_before_ack:
+            # A process that was killed has left batches in the page cache. Whoever reads them must not lose them.
+            log.flush_data()
         # The only replica has all there is.
         log.high_watermark = log.log_end_offset
-        partition = self._open[topic, index] = Partition(topic, index, image.topic_id, found.leader_epoch, log)
+        partition = Partition(topic, index, image.topic_id, found.leader_epoch, log, self._ask_flush)
+        self._open[topic, index] = partition
         log.apply_retention(self._clock())
         return partition
 

@@ -3,7 +3,7 @@
 Source: org.apache.kafka.common.config.TopicConfig, org.apache.kafka.storage.internals.log.LogConfig of 4.3.1.
 
 Left out: compression.type and its levels (batches are stored as they were sent), the configs of compaction,
-segment.jitter.ms, flush.ms, file.delete.delay.ms (removed at once), preallocate, tiered storage.
+file.delete.delay.ms (removed at once), preallocate, tiered storage.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ class LogConfig:
 
     cleanup_policy: tuple[str, ...] = ("delete",)
     flush_messages: int = MAX_INT64
+    flush_ms: int = MAX_INT64
     index_interval_bytes: int = 4096
     max_message_bytes: int = 1_048_588
     message_timestamp_after_max_ms: int = 3_600_000
@@ -55,6 +56,7 @@ class LogConfig:
     retention_ms: int = 604_800_000
     segment_bytes: int = 1_073_741_824
     segment_index_bytes: int = 10_485_760
+    segment_jitter_ms: int = 0
     segment_ms: int = 604_800_000
     #: Not Kafka's: look into every batch of every client, as Kafka always does (`klamm.validate.records`).
     klamm_validate_records: bool = False
@@ -78,6 +80,11 @@ class LogConfig:
             except (ValueError, KeyError):
                 raise KafkaError(ErrorCode.INVALID_CONFIG, f"Invalid value {text} for configuration {name}") from None
         return cls(**values)
+
+    @property
+    def flushes_before_ack(self) -> bool:
+        """flush.messages=1: nothing is acknowledged, or read by anybody, before it is on the device."""
+        return self.flush_messages == 1
 
     @property
     def is_compacted(self) -> bool:

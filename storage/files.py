@@ -7,9 +7,11 @@ fast ones exist.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from ..wire.errors import ErrorCode, KafkaError
@@ -47,11 +49,18 @@ class Files:
         os.ftruncate(fd, size)
 
     def sync(self, fd: int) -> None:
-        """Returns when the file's bytes are on the device (fdatasync where there is one)."""
-        if hasattr(os, "fdatasync"):
-            os.fdatasync(fd)
-        else:
+        """Returns when the file's bytes, and its size, are on the device.
+
+        fdatasync where there is one: it leaves out times, which nothing here relies on. macOS has F_FULLFSYNC for
+        that, for its fsync returns when the bytes are in the drive's own cache; not every file system there has it.
+        """
+        if sys.platform == "darwin":
+            with suppress(OSError):
+                fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+                return
             os.fsync(fd)
+        else:
+            os.fdatasync(fd)
 
     def sync_everything(self) -> bool:
         """Returns when all that was written, by anyone on this machine, is on the device; False where no call waits
@@ -140,6 +149,18 @@ def replace_file(files: Files, path: str, data: bytes, *, sync: bool) -> None:
     files.rename(temporary, path)
     if sync:
         files.sync_folder(os.path.dirname(path))
+
+
+def sync_path(files: Files, path: str) -> None:
+    """Brings the file of that name to the device, if there is one."""
+    try:
+        fd = files.open(path)
+    except FileNotFoundError:
+        return
+    try:
+        files.sync(fd)
+    finally:
+        files.close(fd)
 
 
 def remove_if_there(files: Files, path: str) -> None:

@@ -13,6 +13,7 @@ import os
 import re
 import uuid
 from collections.abc import Callable
+from random import randrange
 from typing import Final
 
 from ..wire.errors import ErrorCode, KafkaError
@@ -56,17 +57,20 @@ class DataFolder:
         open_files: int | None = None,
         producer_expiration_ms: int = DEFAULT_EXPIRATION_MS,
         new_uuid: Callable[[], bytes] = lambda: uuid.uuid4().bytes,
+        random_below: Callable[[int], int] = randrange,
     ) -> None:
         """Opens the folder, making it if need be, and takes its lock.
 
         `cluster_id` names a new folder (default: one made up) and must fit an old one. `open_files` bounds the
-        descriptors (default: half of the process's limit). Raises FolderLockedError, WrongFolderError.
+        descriptors (default: half of the process's limit). `random_below`: see `Log`.
+        Raises FolderLockedError, WrongFolderError.
         """
         self.path = os.path.abspath(path)
         self.files = files or Files()
         self.cache = HandleCache(self.files, open_files)
         self.producer_expiration_ms = producer_expiration_ms
         self._new_uuid = new_uuid
+        self._random_below = random_below
         self._open: dict[tuple[str, int], Log] = {}
         try:
             self.files.make_folder(self.path)
@@ -211,6 +215,7 @@ class DataFolder:
             clean=self.was_clean,
             expiration_ms=self.producer_expiration_ms,
             checkpoint=self.checkpoint,
+            random_below=self._random_below,
         )
         self._open[key] = log
         return log

@@ -93,8 +93,8 @@ def load_leader_epochs(files: Files, folder: str) -> LeaderEpochCache | None:
         return None
 
 
-def save_leader_epochs(epochs: LeaderEpochCache, files: Files, folder: str, *, sync: bool = False) -> None:
-    """Writes the checkpoint if it is out of date, or must be on the device. Raises OSError."""
-    if epochs.is_dirty or sync:
-        replace_file(files, os.path.join(folder, LEADER_EPOCHS), encode_checkpoint(epochs.rows), sync=sync)
+def save_leader_epochs(epochs: LeaderEpochCache, files: Files, folder: str) -> None:
+    """Writes the checkpoint if it is out of date (into the page cache). Raises OSError."""
+    if epochs.is_dirty:
+        replace_file(files, os.path.join(folder, LEADER_EPOCHS), encode_checkpoint(epochs.rows), sync=False)
         epochs.is_dirty = False

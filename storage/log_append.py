@@ -32,7 +32,7 @@ _pack_head: Final = _BATCH_HEAD.pack
 
 
 class AppendingLog(FlushingLog):
-    """Append. An append may have to flush (flush.messages)."""
+    """Append. What follows a leader is flushed in the append (flush.messages)."""
 
     def append_as_leader(
         self,
@@ -43,7 +43,7 @@ class AppendingLog(FlushingLog):
         origin: Origin = Origin.CLIENT,
         transaction_version: int = 0,
     ) -> AppendInfo:
-        """Gives one batch its offsets and writes it (into the page cache).
+        """Gives one batch its offsets and writes it (into the page cache: flush.messages is the caller's business).
 
         `transaction_version`: of the client whose transaction an end marker ends. Raises RecordError, RecordsRejected,
         KafkaError (checks.py, producers.py), RECORD_LIST_TOO_LARGE for one larger than a segment, KAFKA_STORAGE_ERROR
@@ -97,8 +97,6 @@ class AppendingLog(FlushingLog):
                     timestamp,
                     bool(attributes & TRANSACTIONAL_FLAG),
                 )
-        if last_offset - self.recovery_point >= self.config.flush_messages - 1:
-            self.flush()
         return AppendInfo(
             base_offset, last_offset, timestamp if attributes & LOG_APPEND_TIME_FLAG else -1, self.log_start_offset
         )
@@ -123,8 +121,8 @@ class AppendingLog(FlushingLog):
                 self._assign_epoch(header.partition_leader_epoch, header.base_offset)
             at = self._write((batch,), len(batch), header.last_offset, header.max_timestamp_ms, now_ms)
             replay(self.producers, self._active, at, header)
-        if self.log_end_offset - self.recovery_point >= self.config.flush_messages:
-            self.flush()
+        if self.log_end_offset - self.flushed_offset >= self.config.flush_messages:
+            self.flush_data()
         return AppendInfo(first_offset, self.log_end_offset - 1, -1, self.log_start_offset)
 
     def _write(self, buffers: tuple[Batch, ...], size: int, last_offset: int, timestamp_ms: int, now_ms: int) -> int:

@@ -1,12 +1,15 @@
 """A log's durability: what is brought to the device and when, and how it is closed.
 
-Source: UnifiedLog.flush, UnifiedLog.close.
+Two marks say how far that is. `recovery_point`: batches, indexes and leader epochs are there, and a start after a
+crash reads from it on. `flushed_offset`, never below it: the batches are there, which is all that an acknowledgement
+needs, for the rest is made again from them. Source: UnifiedLog.flush, UnifiedLog.close.
 """
 
 from __future__ import annotations
 
 from .files import storage_error
 from .flush import FlushJob
+from .handles import Handle
 from .log_state import LogState, storage_errors
 
 
@@ -21,21 +24,44 @@ class FlushingLog(LogState):
         """
         return self.recovery_point < self._active.base_offset
 
+    def flush_is_due(self, now_ms: int) -> bool:
+        """A segment was rolled, or what is in the log has waited for flush.ms."""
+        return self.has_unflushed_segments or now_ms - self.last_flush_ms >= self.config.flush_ms
+
     @storage_errors
     def begin_flush(self) -> FlushJob | None:
         """What has to be on the device for all that is in the log now; None if it is there already."""
         if self.recovery_point >= self.log_end_offset:
             return None
-        self._save_epochs(sync=True)
+        self._save_epochs()
         segments = self._segments.items[self._segments.number_of(self.recovery_point) :]
         for segment in segments:
             segment.load()
             segment.flush_indexes()
-        return FlushJob(self, segments)
+        return self._job([handle for segment in segments for handle in segment.handles], everything=True)
+
+    @storage_errors
+    def begin_data_flush(self) -> FlushJob | None:
+        """What has to be on the device for the batches that are in the log now; None if they are there already."""
+        if self.flushed_offset >= self.log_end_offset:
+            return None
+        segments = self._segments.items[self._segments.number_of(self.flushed_offset) :]
+        return self._job([segment.handle for segment in segments], everything=False)
+
+    def _job(self, handles: list[Handle], *, everything: bool) -> FlushJob:
+        job = FlushJob(self, handles, everything=everything, new_names=self._segments.new_names)
+        self._segments.new_names = False  # a job that fails fails the log
+        return job
 
     def flush(self) -> None:
         """Everything in the log is on the device afterwards. Raises KafkaError; the log has failed then."""
-        job = self.begin_flush()
+        self._run_now(self.begin_flush())
+
+    def flush_data(self) -> None:
+        """The batches in the log are on the device afterwards. Raises KafkaError; the log has failed then."""
+        self._run_now(self.begin_data_flush())
+
+    def _run_now(self, job: FlushJob | None) -> None:
         if job is None:
             return
         try:

@@ -39,6 +39,7 @@ class ShrinkingLog(LogState):
             self.log_end_offset = end_offset
             self.log_start_offset = min(self.log_start_offset, end_offset)
             self.recovery_point = min(self.recovery_point, end_offset)
+            self.flushed_offset = min(self.flushed_offset, end_offset)
             self._high_watermark = min(self._high_watermark, end_offset)
             self.leader_epochs.truncate_end(end_offset)
             self._save_epochs()

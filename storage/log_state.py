@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from random import randrange
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from ..wire.errors import ErrorCode, KafkaError
@@ -60,19 +61,24 @@ class LogState:
         clean: bool = False,
         expiration_ms: int = DEFAULT_EXPIRATION_MS,
         checkpoint: Callable[[], None] = lambda: None,
+        random_below: Callable[[int], int] = randrange,
     ) -> None:
         """Opens the log in `folder`, or begins one there.
 
         `recovery_point`, `log_start_offset` and `high_watermark` are what the data folder's checkpoints say, `clean`
         that the last process ended well. `checkpoint` is called when one of the first two has moved in a way that
-        must be on disk before files change. Raises KafkaError(KAFKA_STORAGE_ERROR).
+        must be on disk before files change. `random_below`: a random non-negative number below its argument, for
+        segment.jitter.ms. Raises KafkaError(KAFKA_STORAGE_ERROR).
         """
         self.files: Final = cache.files
         self.folder: Final = folder
         self.config = config
         self.expiration_ms = expiration_ms
-        #: Everything before it is on the device.
+        #: Everything before it is on the device; batches alone up to `flushed_offset`.
         self.recovery_point = recovery_point
+        self.flushed_offset = recovery_point
+        #: When that was last seen to (flush.ms).
+        self.last_flush_ms = now_ms
         self.log_start_offset = log_start_offset
         self.log_end_offset = 0
         self.leader_epochs = LeaderEpochCache()
@@ -84,6 +90,7 @@ class LogState:
         self.truncations = 0
         self._cache: Final = cache
         self._checkpoint: Final = checkpoint
+        self._random_below: Final = random_below
         self._high_watermark = high_watermark
         self._segments = SegmentList(cache, folder, [])
         self._snapshots = Snapshots(self.files, folder, [])
@@ -117,7 +124,7 @@ class LogState:
             return
         self.log_end_offset = found.log_end_offset
         self.log_start_offset = max(self.log_start_offset, self._segments.bases[0])
-        self.recovery_point = min(self.recovery_point, self.log_end_offset)
+        self.recovery_point = self.flushed_offset = min(self.recovery_point, self.log_end_offset)
         self._high_watermark = max(self.log_start_offset, min(self._high_watermark, self.log_end_offset))
         self.leader_epochs.truncate_end(self.log_end_offset)
         self.leader_epochs.truncate_start(self.log_start_offset)
@@ -134,7 +141,8 @@ class LogState:
         self.leader_epochs.clear()
         self._save_epochs()
         self.producers = ProducerState()
-        self.log_start_offset = self.log_end_offset = self.recovery_point = self._high_watermark = offset
+        self.log_start_offset = self.log_end_offset = self._high_watermark = offset
+        self.recovery_point = self.flushed_offset = offset
         self._segments.add(offset, now_ms)
         self._activate(now_ms)
 
@@ -202,6 +210,9 @@ class LogState:
         self._active = self._segments.items[-1]
         self._active.created_ms = self._active.created_ms or now_ms
         self._recent = RecentBatches(self.log_end_offset)
+        # As LogConfig.randomSegmentJitter: logs that began together do not all roll together.
+        jitter_ms = min(self.config.segment_jitter_ms, self.config.segment_ms)
+        self._roll_jitter_ms = self._random_below(jitter_ms) if jitter_ms else 0
         self._set_roll_limits()
 
     def _set_roll_limits(self) -> None:
@@ -212,11 +223,11 @@ class LogState:
         self._roll_size = 0 if index_is_full else config.segment_bytes
         self._roll_offset = segment.base_offset + MAX_INT32
         self._roll_timestamp_ms = self._roll_wall_ms = MAX_INT64
-        first_timestamp = segment.first_timestamp()
+        first_timestamp, roll_ms = segment.first_timestamp(), config.segment_ms - self._roll_jitter_ms
         if first_timestamp >= 0:
-            self._roll_timestamp_ms = first_timestamp + config.segment_ms
+            self._roll_timestamp_ms = first_timestamp + roll_ms
         else:
-            self._roll_wall_ms = segment.created_ms + config.segment_ms
+            self._roll_wall_ms = segment.created_ms + roll_ms
 
     # --- epochs ---------------------------------------------------------------------------------------------------
 
@@ -240,5 +251,5 @@ class LogState:
             self.leader_epochs = LeaderEpochCache(before)
             raise
 
-    def _save_epochs(self, *, sync: bool = False) -> None:
-        save_leader_epochs(self.leader_epochs, self.files, self.folder, sync=sync)
+    def _save_epochs(self) -> None:
+        save_leader_epochs(self.leader_epochs, self.files, self.folder)

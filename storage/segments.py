@@ -13,7 +13,7 @@ from .segment import Segment
 class SegmentList:
     """Segments by ascending base offset; the last one is the active one. Raises OSError from the files."""
 
-    __slots__ = ("_cache", "_folder", "bases", "items", "leftover")
+    __slots__ = ("_cache", "_folder", "bases", "items", "leftover", "new_names")
 
     def __init__(self, cache: HandleCache, folder: str, bases: list[int]) -> None:
         self._cache = cache
@@ -21,6 +21,8 @@ class SegmentList:
         self.bases = bases
         #: A file that could neither be made whole nor removed: the log would seem to go on at its offset.
         self.leftover: str | None = None
+        #: Files were made or removed since the folder was last synced, as far as anybody knows.
+        self.new_names = True
         self.items = [Segment(cache, folder, base) for base in bases]
 
     def __len__(self) -> int:
@@ -29,6 +31,7 @@ class SegmentList:
     def add(self, base_offset: int, now_ms: int) -> Segment:
         """A new, empty segment at the end, on disk too. After an OSError see `leftover`."""
         segment = Segment(self._cache, self._folder, base_offset)
+        self.new_names = True
         try:
             segment.create(now_ms)
         except OSError:
@@ -45,6 +48,7 @@ class SegmentList:
     def remove(self, first: int, end: int) -> None:
         """Removes those of number `first` to `end`; from the newest on if the log loses its end, so no hole is left."""
         removed = self.items[first:end]
+        self.new_names = True
         at_end = end == len(self.items)
         del self.items[first:end], self.bases[first:end]
         for segment in removed:

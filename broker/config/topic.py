@@ -34,7 +34,7 @@ ROWS = (
     ("delete.retention.ms", LONG, "86400000", AT_LEAST_0, CLUSTER_WIDE, NOT_YET),
     ("file.delete.delay.ms", LONG, "60000", AT_LEAST_0, CLUSTER_WIDE, FIXED),
     ("flush.messages", LONG, "9223372036854775807", AT_LEAST_1, CLUSTER_WIDE, HONOURED),
-    ("flush.ms", LONG, "9223372036854775807", AT_LEAST_0, CLUSTER_WIDE, NOT_YET),
+    ("flush.ms", LONG, "9223372036854775807", AT_LEAST_0, CLUSTER_WIDE, HONOURED),
     ("follower.replication.throttled.replicas", LIST, "", THROTTLED_REPLICAS, CLUSTER_WIDE, NOT_YET),
     ("index.interval.bytes", INT, "4096", AT_LEAST_0, CLUSTER_WIDE, HONOURED),
     ("internal.segment.bytes", INT, None, ANY, CLUSTER_WIDE, NOT_YET, True),
@@ -57,7 +57,7 @@ ROWS = (
     ("retention.ms", LONG, "604800000", at_least(-1), CLUSTER_WIDE, HONOURED),
     ("segment.bytes", INT, "1073741824", at_least(1048576), CLUSTER_WIDE, HONOURED),
     ("segment.index.bytes", INT, "10485760", at_least(4), CLUSTER_WIDE, HONOURED),
-    ("segment.jitter.ms", LONG, "0", AT_LEAST_0, CLUSTER_WIDE, NOT_YET),
+    ("segment.jitter.ms", LONG, "0", AT_LEAST_0, CLUSTER_WIDE, HONOURED),
     ("segment.ms", LONG, "604800000", AT_LEAST_1, CLUSTER_WIDE, HONOURED),
     ("unclean.leader.election.enable", BOOLEAN, "false", ANY, CLUSTER_WIDE, NOT_YET),
 )

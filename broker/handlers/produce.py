@@ -1,9 +1,10 @@
 """Produce v3-13 (KIP-98, KIP-110, KIP-467, KIP-951, KIP-516).
 
 A batch is checked and appended unread (`storage/log_append.py`). acks=1 and acks=0 end there; acks=all waits for the
-high watermark. acks=0 has no answer: an error closes the connection. From v7 zstd is allowed, from v8 errors name their
-records, from v10 NOT_LEADER_OR_FOLLOWER carries the leader, from v13 topics are named by id. Versions 0-2 are
-advertised and refused (KAFKA-18659). Source: kafka.server.KafkaApis.handleProduceRequest, ReplicaManager.appendRecords.
+high watermark, and so does acks=1 where that waits for the device (flush.messages=1). acks=0 has no answer: an error
+closes the connection. From v7 zstd is allowed, from v8 errors name their records, from v10 NOT_LEADER_OR_FOLLOWER
+carries the leader, from v13 topics are named by id. Versions 0-2 are advertised and refused (KAFKA-18659).
+Source: kafka.server.KafkaApis.handleProduceRequest, ReplicaManager.appendRecords.
 
 The first transactional batch of a producer in a partition is held until the coordinator has said that the partition
 is in the transaction: to v10 INVALID_TXN_STATE if not, v11 TRANSACTION_ABORTABLE, from v12 the partition is added. What
@@ -144,9 +145,9 @@ def _produce(
                     raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
                 if refused and (error_code := refused.get((name, data.index), ErrorCode.NONE)):
                     raise _unverified(error_code)
-                answer = _append(partition, data, request.transactional_id, context)
-                if acks == -1 and partition.log.high_watermark < partition.log.log_end_offset:
-                    waiting.append((partition, partition.log.log_end_offset, answer))
+                answer, end = _append(partition, data, request.transactional_id, context)
+                if acks and partition.log.high_watermark < end:
+                    waiting.append((partition, end, answer))
             except KafkaError as error:
                 failed = True
                 answer = _failure(data.index, error, partition)
@@ -162,7 +163,8 @@ def _produce(
 
 def _append(
     partition: Partition, data: PartitionProduceData, transactional_id: str | None, context: RequestContext
-) -> PartitionProduceResponse:
+) -> tuple[PartitionProduceResponse, int]:
+    """The answer, and the offset after the batch, which is an earlier one's for a duplicate."""
     records = data.records
     if records is None:
         raise NotOneBatchError(ErrorCode.INVALID_RECORD, "Produce requests must have records")
@@ -180,7 +182,7 @@ def _append(
         if image is not None and image.is_internal:
             raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"Cannot append to internal topic {partition.topic}")
     info = partition.append(records, context.now_ms)
-    return PartitionProduceResponse(
+    answer = PartitionProduceResponse(
         index=data.index,
         error_code=0,
         base_offset=info.base_offset,
@@ -188,6 +190,7 @@ def _append(
         log_start_offset=info.log_start_offset,
         record_errors=[],
     )
+    return answer, info.last_offset + 1
 
 
 def _unverified(error: ErrorCode) -> KafkaError:

@@ -133,6 +133,7 @@ def open_log(tmp_path: Path, files: Files) -> Iterator[Callable[..., Log]]:
                 "clean",
                 "checkpoint",
                 "expiration_ms",
+                "random_below",
             )
             if name in options
         }

@@ -645,13 +645,46 @@ def test_old_message_sets_are_refused_and_left_alone(open_log: OpenLog, tmp_path
 # --- durability ---------------------------------------------------------------------------------------------------
 
 
-def test_flush_messages(open_log: OpenLog, batch: MakeBatch) -> None:
+@pytest.mark.parametrize(("jitter_ms", "most", "rolls_at"), [(0, [], 101), (40, [40], 62), (500, [100], 2)])
+def test_a_random_jitter_makes_a_segment_roll_earlier(
+    open_log: OpenLog, batch: MakeBatch, jitter_ms: int, most: list[int], rolls_at: int
+) -> None:
+    asked: list[int] = []
+
+    def largest_below(limit: int) -> int:
+        asked.append(limit)
+        return limit - 1
+
+    log = open_log(segment_ms=100, segment_jitter_ms=jitter_ms, random_below=largest_below)
+    append(log, batch(b"x", timestamp_ms=1000))
+    append(log, batch(b"x", timestamp_ms=1000 + rolls_at - 1))
+    assert log.segment_offsets == [0]
+    append(log, batch(b"x", timestamp_ms=1000 + rolls_at))
+    assert log.segment_offsets == [0, 2]
+    assert asked == 2 * most  # each segment has its own
+
+
+def test_a_follower_flushes_in_the_append(open_log: OpenLog, batch: MakeBatch) -> None:
     log = open_log(flush_messages=3)
     points = []
-    for _ in range(7):
-        append(log, batch(b"x"))
-        points.append(log.recovery_point)
+    for offset in range(7):
+        log.append_as_follower(batch(b"x", base_offset=offset), now_ms=1000)
+        points.append(log.flushed_offset)
     assert points == [0, 0, 3, 3, 3, 6, 6]
+    assert log.recovery_point == 0
+
+
+def test_a_flush_of_the_batches_alone_leaves_the_recovery_point(open_log: OpenLog, batch: MakeBatch) -> None:
+    log = open_log(segment_bytes=100)
+    append(log, batch(b"x"))
+    append(log, batch(b"y"))
+    log.flush_data()
+    assert (log.flushed_offset, log.recovery_point) == (2, 0)
+    assert log.begin_data_flush() is None
+    log.flush()
+    assert (log.flushed_offset, log.recovery_point) == (2, 2)
+    log.truncate_to(1, 1000)
+    assert (log.flushed_offset, log.recovery_point) == (1, 1)
 
 
 def test_a_flush_in_a_worker_thread(open_log: OpenLog, batch: MakeBatch) -> None:

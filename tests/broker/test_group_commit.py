@@ -1,0 +1,430 @@
+"""flush.messages=1: nothing is acknowledged or shown before it is on the device. No sockets, no threads.
+
+The device works when a test says so: `Site.flush` carries out what was handed to worker threads.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from klamm.broker import group_commit
+from klamm.broker.api_table import SERVED
+from klamm.broker.broker import METADATA_TOPIC, Broker
+from klamm.broker.config import Config
+from klamm.broker.context import RequestContext
+from klamm.broker.partition import Partition
+from klamm.broker.server import Address
+from klamm.storage.files import Files
+from klamm.storage.folder import DataFolder
+from klamm.storage.pending import Pending
+from klamm.wire.apis import BY_NAME
+from klamm.wire.declare import Message
+from klamm.wire.errors import ErrorCode
+from klamm.wire.messages.add_partitions_to_txn import AddPartitionsToTxnRequest, AddPartitionsToTxnTopic
+from klamm.wire.messages.end_txn import EndTxnRequest
+from klamm.wire.messages.fetch import FetchPartition, FetchRequest, FetchTopic
+from klamm.wire.messages.init_producer_id import InitProducerIdRequest
+from klamm.wire.messages.list_offsets import ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic
+from klamm.wire.messages.offset_commit import (
+    OffsetCommitRequest,
+    OffsetCommitRequestPartition,
+    OffsetCommitRequestTopic,
+)
+from klamm.wire.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
+from klamm.wire.records import Record, encode_batch
+
+NOW_MS = 1_700_000_000_000
+ADDRESS = Address("PLAINTEXT", "127.0.0.1", 9092)
+
+
+class Device(Files):
+    """Notes what it is asked to bring to the device; fails when told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.synced: list[str] = []
+        self.broken = False
+        self._paths: dict[int, str] = {}
+
+    def open(self, path: str, *, create: bool = False) -> int:
+        fd = super().open(path, create=create)
+        self._paths[fd] = path
+        return fd
+
+    def sync(self, fd: int) -> None:
+        path = Path(self._paths[fd])
+        self.synced.append(f"{path.parent.name}/{path.name}")
+        if self.broken:
+            raise OSError(5, "no such luck")
+
+    def sync_folder(self, path: str) -> None:
+        self.synced.append(f"{Path(path).name}/")
+
+    def logs(self) -> list[str]:
+        """Of the partitions, sorted; forgets what it noted."""
+        found = sorted(name.rpartition("/")[0] for name in self.synced if name.endswith(".log"))
+        self.synced.clear()
+        return found
+
+
+class Site:
+    """A broker without its loop and threads."""
+
+    def __init__(self, path: Path, device: Device, **config: str) -> None:
+        self.path = path
+        self.device = device
+        self.config = {"offsets_topic_num_partitions": "1", "transaction_state_log_num_partitions": "1", **config}
+        self.rounds: deque[Callable[[], None]] = deque()
+        self.work: deque[tuple[Callable[[], None], Callable[[object], None]]] = deque()
+        self.start()
+
+    def start(self) -> None:
+        self.folder = DataFolder(str(self.path), node_id=1, files=self.device)
+        self.broker = Broker(Config.of(**self.config), self.folder, lambda: NOW_MS)
+        self.broker.reactor.soon = self.rounds.append  # type: ignore[method-assign]
+        self.broker.reactor.call_from_thread = self.rounds.append  # type: ignore[method-assign]
+        self.broker.load([ADDRESS])
+        self.broker.coordinators.start()
+        self.broker.transactions.start()
+        self.round()
+        self.device.synced.clear()
+
+    def kill(self) -> None:
+        self.folder.abandon()
+        self.broker.reactor.poller.close()
+        self.rounds.clear()
+        self.work.clear()
+
+    def round(self) -> None:
+        """The loop goes round until it has nothing to do."""
+        while self.rounds:
+            self.rounds.popleft()()
+
+    def flush(self) -> None:
+        """The device does what it was asked to do by now."""
+        self.round()
+        for _ in range(len(self.work)):
+            run, deliver = self.work.popleft()
+            run()
+            deliver(None)
+        self.round()
+
+    def topic(self, name: str, partitions: int = 1, **configs: str) -> None:
+        texts = {key.replace("_", "."): text for key, text in configs.items()}
+        self.broker.create_topic(name, partitions, 1, texts)
+
+    def partition(self, topic: str, index: int = 0) -> Partition:
+        found = self.broker.partitions.get(topic, index)
+        assert found is not None
+        return found
+
+    def send(self, request: Message, version: int) -> Pending[Any]:
+        api = BY_NAME[type(request).__name__.removesuffix("Request")]
+        context = RequestContext(self.broker, None, version, "client", "/127.0.0.1", "PLAINTEXT", NOW_MS)
+        answer = SERVED[api.key].module.handle(request, context)
+        if isinstance(answer, Pending):
+            return answer
+        done: Pending[Any] = Pending()
+        done.complete(answer)
+        return done
+
+    def produce(self, topic: str, *indexes: int, acks: int = -1, batch: bytes | None = None) -> Pending[Any]:
+        batch = batch or encode_batch([Record(value=b"v", timestamp_ms=NOW_MS)])
+        data = [PartitionProduceData(index=index, records=batch) for index in indexes or (0,)]
+        topics = [TopicProduceData(name=topic, partition_data=data)]
+        return self.send(ProduceRequest(acks=acks, timeout_ms=1000, topic_data=topics), 9)
+
+    def latest(self, topic: str) -> int:
+        asked = ListOffsetsTopic(name=topic, partitions=[ListOffsetsPartition(partition_index=0, timestamp=-1)])
+        answer = self.send(ListOffsetsRequest(replica_id=-1, topics=[asked]), 5).result()
+        offset: int = answer.topics[0].partitions[0].offset
+        return offset
+
+    def fetch(self, topic: str, max_wait_ms: int = 0) -> Pending[Any]:
+        asked = FetchPartition(partition=0, fetch_offset=0, partition_max_bytes=10_000)
+        topics = [FetchTopic(topic=topic, partitions=[asked])]
+        return self.send(FetchRequest(max_wait_ms=max_wait_ms, min_bytes=1, max_bytes=10_000, topics=topics), 11)
+
+
+def add_partition(producer: Any) -> AddPartitionsToTxnRequest:
+    """Of the transactional id x, partition 0 of t."""
+    return AddPartitionsToTxnRequest(
+        v3_and_below_transactional_id="x",
+        v3_and_below_producer_id=producer.producer_id,
+        v3_and_below_producer_epoch=producer.producer_epoch,
+        v3_and_below_topics=[AddPartitionsToTxnTopic(name="t", partitions=[0])],
+    )
+
+
+def end(producer: Any) -> EndTxnRequest:
+    return EndTxnRequest(
+        transactional_id="x",
+        producer_id=producer.producer_id,
+        producer_epoch=producer.producer_epoch,
+        committed=True,
+    )
+
+
+def codes(answer: Pending[Any]) -> list[ErrorCode]:
+    rows = answer.result().responses[0].partition_responses
+    return [ErrorCode(row.error_code) for row in rows]
+
+
+@pytest.fixture
+def device() -> Device:
+    return Device()
+
+
+@pytest.fixture
+def make_site(tmp_path: Path, device: Device, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Site]]:
+    made: list[Site] = []
+
+    def start_thread(run: Callable[[], None], deliver: Callable[[object], None]) -> None:
+        made[0].work.append((run, deliver))
+
+    def make(**config: str) -> Site:
+        made.append(Site(tmp_path, device, **config))
+        return made[0]
+
+    monkeypatch.setattr(group_commit, "start_thread_soon", start_thread)
+    yield make
+    made[0].kill()
+
+
+@pytest.fixture
+def site(make_site: Callable[..., Site]) -> Site:
+    """With a durable topic `d`, the rest in the page cache."""
+    site = make_site()
+    site.topic("d", 3, flush_messages="1")
+    return site
+
+
+@pytest.mark.parametrize("acks", [1, -1])
+def test_an_acknowledgement_waits_for_the_device(site: Site, acks: int) -> None:
+    answer = site.produce("d", acks=acks)
+    waiting = site.fetch("d", 500)
+    site.round()
+    assert not answer.done
+    assert not waiting.done
+    assert site.latest("d") == 0
+    assert not site.fetch("d").result().responses[0].partitions[0].records
+    site.flush()
+    assert codes(answer) == [ErrorCode.NONE]
+    assert waiting.result().responses[0].partitions[0].records
+    assert site.latest("d") == 1
+
+
+def test_without_it_nothing_is_flushed_or_waited_for(site: Site, device: Device) -> None:
+    site.topic("t")
+    assert codes(site.produce("t")) == [ErrorCode.NONE]
+    site.flush()
+    assert device.synced == []
+
+
+def test_acks_0_has_no_answer_and_is_flushed(site: Site) -> None:
+    assert site.produce("d", acks=0).result() is None
+    assert site.latest("d") == 0
+    site.flush()
+    assert site.latest("d") == 1
+
+
+def test_what_comes_in_one_round_shares_a_flush_and_what_comes_meanwhile_the_next(site: Site, device: Device) -> None:
+    first = [site.produce("d"), site.produce("d"), site.produce("d", 1)]
+    site.round()
+    second = site.produce("d")
+    site.flush()
+    assert [codes(answer) for answer in first] == [[ErrorCode.NONE]] * 3
+    assert not second.done
+    assert site.latest("d") == 2
+    # The topic was new: its metadata goes with its first records.
+    assert device.logs() == [f"{METADATA_TOPIC}-0", "d-0", "d-1"]
+    site.flush()
+    assert codes(second) == [ErrorCode.NONE]
+    assert device.logs() == ["d-0"]
+    site.flush()
+    assert device.logs() == []
+
+
+def test_more_logs_than_may_be_open_make_several_groups(site: Site, device: Device) -> None:
+    site.broker.group_commit._max_logs = 2
+    answer = site.produce("d", 0, 1, 2)
+    site.flush()
+    assert not answer.done
+    assert device.logs() == [f"{METADATA_TOPIC}-0", "d-0", "d-1"]
+    site.flush()
+    assert codes(answer) == [ErrorCode.NONE] * 3
+    assert device.logs() == ["d-2"]
+    assert not site.broker.group_commit.busy
+
+
+def test_many_logs_are_flushed_by_several_threads(make_site: Callable[..., Site], device: Device) -> None:
+    site = make_site()
+    site.topic("d", 20, flush_messages="1")
+    answer = site.produce("d", *range(20))
+    site.round()
+    assert len(site.work) == group_commit.MAX_THREADS
+    run, deliver = site.work.popleft()
+    run()
+    deliver(None)
+    site.round()
+    assert not answer.done
+    site.flush()
+    assert codes(answer) == [ErrorCode.NONE] * 20
+    assert len(device.logs()) == 21
+
+
+def test_the_first_flush_makes_the_partitions_files_findable(site: Site, device: Device) -> None:
+    site.produce("d")
+    site.flush()
+    assert {"d-0/", f"{site.path.name}/", "d-0/partition.metadata"} <= set(device.synced)
+    device.synced.clear()
+    site.produce("d")
+    site.flush()
+    assert device.synced == ["d-0/00000000000000000000.log"]
+
+
+def test_a_duplicate_waits_for_the_flush_of_the_original(site: Site) -> None:
+    batch = encode_batch([Record(value=b"v", timestamp_ms=NOW_MS)], producer_id=7, producer_epoch=0, base_sequence=0)
+    answers = [site.produce("d", batch=batch), site.produce("d", batch=batch)]
+    site.round()
+    answers.append(site.produce("d", batch=batch))
+    assert not any(answer.done for answer in answers)
+    site.flush()
+    assert [answer.result().responses[0].partition_responses[0].base_offset for answer in answers] == [0, 0, 0]
+    assert codes(site.produce("d", batch=batch)) == [ErrorCode.NONE]
+
+
+def test_a_failed_fsync_is_not_tried_again_and_its_acknowledgements_are_errors(site: Site, device: Device) -> None:
+    answers = [site.produce("d", 0, 1), site.produce("d")]
+    fetch = site.fetch("d", 500)
+    device.broken = True
+    site.flush()
+    assert [codes(answer) for answer in answers] == [
+        [ErrorCode.KAFKA_STORAGE_ERROR] * 2,
+        [ErrorCode.KAFKA_STORAGE_ERROR],
+    ]
+    assert not fetch.result().responses[0].partitions[0].records
+    device.broken = False
+    device.synced.clear()
+    assert codes(site.produce("d")) == [ErrorCode.KAFKA_STORAGE_ERROR]
+    site.flush()
+    assert device.logs() == []
+    assert site.latest("d") == 0
+    assert not site.broker.group_commit.busy
+
+
+def test_records_are_not_acknowledged_where_their_topic_could_not_be_made_durable(site: Site, device: Device) -> None:
+    answer = site.produce("d")
+    site.round()
+    site.broker._metadata_log_files.failed = "told to fail"
+    site.flush()
+    assert codes(answer) == [ErrorCode.NONE]  # it was on its way already
+    site.broker._metadata_log_files.flushed_offset = 0
+    answer = site.produce("d")
+    site.flush()
+    assert codes(answer) == [ErrorCode.KAFKA_STORAGE_ERROR]
+
+
+def test_after_a_kill_what_is_only_in_the_page_cache_is_flushed_before_it_is_shown(site: Site, device: Device) -> None:
+    site.produce("d")
+    site.round()
+    site.kill()
+    site.start()
+    assert site.latest("d") == 1
+    assert "d-0" in device.logs()
+
+
+def test_flush_messages_above_1_asks_every_so_many_records_and_nobody_waits(site: Site, device: Device) -> None:
+    site.topic("n", flush_messages="3")
+    for number in range(1, 8):
+        assert codes(site.produce("n")) == [ErrorCode.NONE]
+        assert site.latest("n") == number
+        site.flush()
+        assert site.partition("n").log.flushed_offset == number // 3 * 3
+        assert "n-0" in device.logs() or number % 3
+
+
+def test_it_is_turned_on_and_off_while_records_come(site: Site) -> None:
+    log = site.partition("d").log
+    durable = log.config
+    waiting = site.produce("d")
+    log.configure(type(durable)())
+    assert codes(site.produce("d")) == [ErrorCode.NONE]
+    assert codes(waiting) == [ErrorCode.NONE]
+    log.configure(durable)
+    answer = site.produce("d")
+    assert not answer.done
+    assert site.latest("d") == 2
+    site.flush()
+    assert codes(answer) == [ErrorCode.NONE]
+
+
+def test_coordinators_and_the_catalogue_are_durable_where_the_broker_says_so(
+    make_site: Callable[..., Site], device: Device
+) -> None:
+    site = make_site(log_flush_interval_messages="1")
+    site.topic("t")
+    assert device.logs() == [f"{METADATA_TOPIC}-0"]
+    answer = site.send(InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=1000), 4)
+    assert answer.result().producer_id >= 0
+    assert device.logs() == [f"{METADATA_TOPIC}-0"]
+
+    site.broker.coordinators.ensure_topic()
+    device.synced.clear()
+    row = OffsetCommitRequestPartition(partition_index=0, committed_offset=5, committed_metadata="")
+    commit = OffsetCommitRequest(
+        group_id="g",
+        generation_id_or_member_epoch=-1,
+        member_id="",
+        topics=[OffsetCommitRequestTopic(name="t", partitions=[row])],
+    )
+    committed = site.send(commit, 8)
+    site.round()
+    assert not committed.done
+    site.flush()
+    assert committed.result().topics[0].partitions[0].error_code == ErrorCode.NONE
+    assert device.logs() == ["__consumer_offsets-0"]
+
+
+def test_a_transaction_is_complete_when_its_markers_are_on_the_device(
+    make_site: Callable[..., Site], device: Device
+) -> None:
+    site = make_site(log_flush_interval_messages="1")
+    site.topic("t")
+    site.broker.transactions.ensure_topic()
+    first = site.send(InitProducerIdRequest(transactional_id="x", transaction_timeout_ms=1000), 4)
+    assert not first.done
+    site.flush()
+    producer = first.result()
+    assert producer.error_code == ErrorCode.NONE
+    asked = site.send(add_partition(producer), 3)
+    site.flush()
+    assert asked.result().results_by_topic_v3_and_below[0].results_by_partition[0].partition_error_code == 0
+    batch = encode_batch(
+        [Record(value=b"v", timestamp_ms=NOW_MS)],
+        producer_id=producer.producer_id,
+        producer_epoch=producer.producer_epoch,
+        base_sequence=0,
+        transactional=True,
+    )
+    data = [PartitionProduceData(index=0, records=batch)]
+    request = ProduceRequest(
+        transactional_id="x", acks=-1, timeout_ms=1000, topic_data=[TopicProduceData(name="t", partition_data=data)]
+    )
+    produced = site.send(request, 9)
+    site.flush()
+    assert codes(produced) == [ErrorCode.NONE]
+    device.synced.clear()
+    order: list[list[str]] = []
+    ended = site.send(end(producer), 3)
+    while not (ended.done and site.partition("t").log.last_stable_offset == 2 and not site.broker.group_commit.busy):
+        site.flush()
+        order.append(device.logs())
+        assert len(order) < 10
+    # The decision, then the marker, then that it is complete: each on the device before the next is written.
+    assert [logs for logs in order if logs] == [["__transaction_state-0"], ["t-0"], ["__transaction_state-0"]]
