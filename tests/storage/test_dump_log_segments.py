@@ -88,7 +88,14 @@ def test_dump_log_segments_reads_transactions(peer: ModuleType, tmp_path: Path, 
     log = folder.create("t", 0, bytes(range(16)), LogConfig(), 1000)
     for number in range(8):
         producer, epoch = 7 + number % 2, number // 2
-        data = batch(b"v", producer_id=producer, producer_epoch=epoch, base_sequence=0, transactional=True)
+        data = batch(
+            b"v",
+            codec=list(Codec)[number % 5],
+            producer_id=producer,
+            producer_epoch=epoch,
+            base_sequence=0,
+            transactional=True,
+        )
         log.append_as_leader(data, leader_epoch=0, now_ms=1000)
         if number % 2:
             for ended in (8, 7):
