@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,6 +32,7 @@ from .partitions import METADATA_TOPIC, Partitions
 from .reactor import Reactor
 from .server import Address, Listener, bind
 from .timers import Timers
+from .warmer import Warmer
 
 if TYPE_CHECKING:
     from ..storage.log import Log
@@ -67,13 +69,14 @@ class Broker:
         self.fetch_max_bytes: int = config.get("fetch.max.bytes")
         self.timers = Timers()
         self.reactor = Reactor(self.timers, clock)
+        self.warmer = Warmer(self.reactor, folder.cache)
         self.listeners: list[Listener] = []
         self.fetch_sessions = FetchSessions(config.get("max.incremental.fetch.session.cache.slots"), random or Random())
         self.catalogue = Catalogue(folder.cluster_id)
         self._metadata_log_files = self._open_metadata_log()
         self.group_commit = GroupCommit(self.reactor, self._metadata_log_files, most_logs(folder.cache.limit))
         self.partitions = Partitions(
-            self.node_id, self.catalogue, folder, config.log_configs, clock, self.group_commit.ask
+            self.node_id, self.catalogue, folder, config.log_configs, clock, self.group_commit.ask, self.warmer
         )
         self.metadata_log = MetadataLog(
             self.catalogue, lambda batch: self._metadata_log_files.append_as_follower(batch, now_ms=clock())
@@ -198,6 +201,7 @@ class Broker:
 
     async def serve(self, stop: trio.Event, ready: Callable[[], None] = lambda: None) -> None:
         """Accept connections and answer them until `stop`; then let answers leave, and close."""
+        self.folder.cache.serves_loop = True
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.reactor.run)
             interval_ms = self.config.get("log.flush.scheduler.interval.ms")
@@ -241,7 +245,7 @@ class Broker:
 
     def _apply_retention(self) -> None:
         for partition in self.partitions.opened():
-            partition.log.apply_retention(self.now_ms())
+            self.warmer.chore(partial(partition.log.apply_retention, self.now_ms()))
 
     def _expire_producers(self) -> None:
         for partition in self.partitions.opened():

@@ -13,7 +13,6 @@ Source: org.apache.kafka.common.network.{NetworkReceive, Selector}, kafka.networ
 from __future__ import annotations
 
 import logging
-import os
 import socket
 import struct
 from collections import deque
@@ -43,6 +42,8 @@ FRAMES_A_TURN: Final = 64
 ANSWER_BYTES_A_TURN: Final = 1_048_576
 #: A parked connection goes on reading up to this, to notice that the client has gone.
 PARKED_READ_BYTES: Final = 65_536
+#: Bytes of files sent in one turn: so long as copying them takes, nobody else is served.
+FILE_BYTES_A_TURN: Final = 262_144
 
 _read_buffer = bytearray(READ_BYTES)
 _read_view = memoryview(_read_buffer)
@@ -52,7 +53,8 @@ _size = struct.Struct(">i").unpack_from
 _answer_head = struct.Struct(">ii").pack
 _flexible_answer_head = struct.Struct(">iix").pack
 
-HAS_SENDFILE: Final = hasattr(os, "sendfile") and hasattr(socket, "MSG_MORE")
+#: For bytes that a file range follows: the kernel need not send them in a packet of their own.
+MORE: Final = getattr(socket, "MSG_MORE", 0)
 
 
 class CloseConnection(Exception):  # noqa: N818  # not an error of klamm's: how a connection ends
@@ -116,6 +118,7 @@ class Connection:
         "server_address",
         "sock",
         "turn_queued",
+        "warming",
     )
 
     def __init__(self, broker: Broker, sock: socket.socket, listener: Listener) -> None:
@@ -141,6 +144,7 @@ class Connection:
         self.interest = (True, False)
         self.closed = False
         self.turn_queued = False
+        self.warming = False  # what is to be sent next is being brought into memory
         self.last_active_ms = broker.now_ms()
         self.reactor.register(self.fd, self)
 
@@ -341,18 +345,24 @@ class Connection:
     def _send(self) -> None:
         """Send what there is to send; what the socket does not take waits for `on_writable`."""
         out = self.out
-        if not out or self.closed:
+        if not out or self.closed or self.warming:
             return
+        budget = FILE_BYTES_A_TURN
         while out:
             head = out[0]
-            if not (self._send_file(head) if isinstance(head, FileSlice) else self._send_bytes()):
+            if isinstance(head, FileSlice):
+                sent = self._send_file(head, budget)
+                budget -= sent
+                if not sent or not budget:
+                    break
+            elif not self._send_bytes():
                 break
         self.answer_bytes = 0
         if out:
-            # A slow reader: nothing more is read from it or handled for it until it has taken its answers.
-            if self.interest != (False, True):
-                self._want(read=False, write=True)
-        elif self.interest[1]:
+            # A slow reader, or one with more than its share of a turn: nothing more is read from it or handled for it
+            # until it has taken its answers.
+            self._want(read=False, write=not self.warming)
+        elif self.interest != (True, False):
             self._want(read=True, write=False)
             self._queue_turn()
 
@@ -365,7 +375,7 @@ class Connection:
             out.popleft()
         data = parts[0] if len(parts) == 1 else b"".join(parts)
         try:
-            sent = self.sock.send(data, socket.MSG_MORE) if out and HAS_SENDFILE else self.sock.send(data)
+            sent = self.sock.send(data, MORE if out else 0)
         except (BlockingIOError, InterruptedError):
             sent = 0
         if sent < len(data):
@@ -373,24 +383,33 @@ class Connection:
             return False
         return True
 
-    def _send_file(self, part: FileSlice) -> bool:
-        """Send a file range from the page cache; False if the socket is full. It is released when it is sent."""
-        out = self.out
+    def _send_file(self, part: FileSlice, budget: int) -> int:
+        """Send up to `budget` bytes of a file range, if they are in memory: how many went; 0 if the socket is full, or
+        has to wait for the device. The range is released when all of it is sent."""
+        size = min(part.remaining, budget)
+        if not part.is_warm(size):
+            self.warming = True
+            self.broker.warmer.run(part.warm_job(), self._on_warmed)
+            return 0
         try:
-            if HAS_SENDFILE:
-                sent = os.sendfile(self.fd, part.fd, part.position, part.remaining)
-            else:
-                sent = self.sock.send(os.pread(part.fd, min(part.remaining, READ_BYTES), part.position))
+            sent = part.send(self.fd, size)
         except (BlockingIOError, InterruptedError):
-            return False
+            return 0
         if not sent:
             raise CloseConnection("a log file ended before a range of it was sent")
-        part.position += sent
-        part.remaining -= sent
+        ahead = part.ahead_job()
+        if ahead is not None:
+            self.broker.warmer.run(ahead)
         if not part.remaining:
-            out.popleft()
+            self.out.popleft()
             part.release()
-        return True
+        return sent
+
+    @_closing
+    def _on_warmed(self) -> None:
+        """What is to be sent next is in memory now."""
+        self.warming = False
+        self._send()
 
     @_closing
     def on_writable(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from ..storage.config import LogConfig
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ..storage.folder import DataFolder
     from ..storage.log import Log
     from .group_commit import AskFlush
+    from .warmer import Warmer
 
 logger = logging.getLogger("klamm.partitions")
 
@@ -38,6 +40,7 @@ class Partitions:
         log_configs: Callable[[Mapping[str, str]], Mapping[str, str]],
         clock: Callable[[], int],
         ask_flush: AskFlush,
+        warmer: Warmer,
     ) -> None:
         self._node_id = node_id
         self._catalogue = catalogue
@@ -45,6 +48,7 @@ class Partitions:
         self._log_configs = log_configs
         self._clock = clock
         self._ask_flush = ask_flush
+        self._warmer = warmer
         self._open: dict[tuple[str, int], Partition] = {}
 
     def get(self, topic: str, index: int) -> Partition | None:
@@ -69,7 +73,7 @@ class Partitions:
         log.high_watermark = log.log_end_offset
         partition = Partition(topic, index, image.topic_id, found.leader_epoch, log, self._ask_flush)
         self._open[topic, index] = partition
-        log.apply_retention(self._clock())
+        self._warmer.chore(partial(log.apply_retention, self._clock()))
         return partition
 
     def _open_log(self, topic: str, index: int, topic_id: bytes, configs: Mapping[str, str]) -> Log:

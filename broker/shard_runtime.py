@@ -15,15 +15,17 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final, Generic, Protocol, TypeVar
 
 from ..coordinator.parking import Parked
 from ..coordinator.partitioning import partition_for
 from ..storage.checks import Origin
+from ..storage.pending import Pending
 from ..wire.codec import DecodeError
 from ..wire.errors import ErrorCode, KafkaError
 from ..wire.records import BatchHeader, batch_records, iter_batches
-from .log_reader import read_chunks
+from .log_reader import Chunk, read_chunk
 
 if TYPE_CHECKING:
     from ..wire.records import Record
@@ -61,8 +63,8 @@ S = TypeVar("S", bound=AnyShard)  # type: ignore[type-arg]  # of the effects tha
 
 
 class LoadedShard(Generic[S, E]):
-    """One partition of the topic and its shard. `loading`: replays a slice at each step; None once it is loaded.
-    `deleted_topics`: deleted while it was being loaded."""
+    """One partition of the topic and its shard. `loading`: replays a slice at each step, and says what the next one
+    waits for; None once it is loaded. `deleted_topics`: deleted while it was being loaded."""
 
     __slots__ = ("deleted_topics", "loading", "parked", "partition", "shard", "timer", "waits_for_high_watermark")
 
@@ -70,7 +72,7 @@ class LoadedShard(Generic[S, E]):
         self.partition = partition
         self.shard = shard
         self.parked: Parked[E] = Parked()
-        self.loading: Iterator[bool] | None = None
+        self.loading: Iterator[Pending[Chunk | None] | None] | None = None
         self.deleted_topics: list[str] = []
         self.timer: Timer | None = None
         self.waits_for_high_watermark = False
@@ -233,8 +235,11 @@ class ShardRuntime(ABC, Generic[S, E]):
         if found.loading is None or self._shards.get(index) is not found:
             return
         try:
-            if next(found.loading, False):
-                self._broker.reactor.soon(lambda: self._load_slice(found))
+            for waits_for in found.loading:
+                if waits_for is None:
+                    self._broker.reactor.soon(lambda: self._load_slice(found))
+                else:
+                    waits_for.add_callback(lambda _: self._load_slice(found))
                 return
         except (KafkaError, DecodeError) as error:
             log.error("%s-%d cannot be replayed, what it keeps is not served: %s", self.topic, index, error)
@@ -248,15 +253,23 @@ class ShardRuntime(ABC, Generic[S, E]):
             self._topic_deleted(found, topic, now_ms)
         self._arm(found)
 
-    def _replay_log(self, found: LoadedShard[S, E]) -> Iterator[bool]:
-        """Replay the partition's log, a slice each time it is resumed: True while there is more. Raises KafkaError and
-        DecodeError."""
+    def _replay_log(self, found: LoadedShard[S, E]) -> Iterator[Pending[Chunk | None] | None]:
+        """Replay the partition's log, a slice each time it is resumed; while there is more, yields what the next slice
+        waits for, None if it is nothing. Raises KafkaError and DecodeError."""
         partition_log = found.partition.log
-        end = partition_log.log_end_offset
-        chunks = read_chunks(partition_log, partition_log.log_start_offset, end, LOAD_SLICE_BYTES)
-        for number, chunk in enumerate(chunks):
-            if number:
-                yield True
+        offset, end = partition_log.log_start_offset, partition_log.log_end_offset
+        replayed = False
+        while offset < end:
+            chunk = self._broker.warmer.when_warm(partial(read_chunk, partition_log, offset, end, LOAD_SLICE_BYTES))
+            if isinstance(chunk, Pending):
+                yield chunk
+                chunk = chunk.result()
+            elif replayed:
+                yield None
+            if chunk is None:
+                return
+            replayed = True
+            offset = chunk.next_offset
             for position, header in iter_batches(chunk.batches):
                 records = batch_records(chunk.batches[position : position + header.size_bytes])
                 self._replay_stored(found.shard, header, records)

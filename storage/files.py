@@ -7,6 +7,7 @@ fast ones exist.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sys
@@ -18,12 +19,23 @@ from ..wire.errors import ErrorCode, KafkaError
 
 Buffer = bytes | bytearray | memoryview
 
+#: Where a range is looked at to tell whether it is in memory: its ends, and once in so many bytes.
+PROBE_BYTES: Final = 65_536
+#: Copied at a time where a range is read only to have it in memory.
+WARM_BYTES: Final = 262_144
+
+_probe = [bytearray(1)]  # what is read into it is of no interest
+
 
 class Files:
     """Primitive file operations on paths and descriptors. All raise OSError; none retries but for short writes."""
 
     def __init__(self, *, plain: bool = False) -> None:
         self.has_pwritev: Final = hasattr(os, "pwritev") and not plain
+        self.has_nowait: Final = hasattr(os, "RWF_NOWAIT") and not plain
+        #: macOS has a sendfile too, but no MSG_MORE to join it to the bytes before it.
+        self.has_sendfile: Final = hasattr(os, "sendfile") and sys.platform == "linux" and not plain
+        self.has_fadvise: Final = hasattr(os, "posix_fadvise") and not plain
 
     def open(self, path: str, *, create: bool = False) -> int:
         """A descriptor for reading and writing; FileNotFoundError unless the file is there or `create`."""
@@ -35,9 +47,50 @@ class Files:
     def size(self, fd: int) -> int:
         return os.fstat(fd).st_size
 
+    def path_size(self, path: str) -> int:
+        return os.stat(path).st_size
+
     def pread(self, fd: int, count: int, position: int) -> bytes:
         """At most `count` bytes; fewer only where the file ends."""
         return os.pread(fd, count, position)
+
+    def in_memory(self, fd: int, position: int, size: int) -> bool | None:
+        """Would a read of these bytes return at once? Sampled; None where the system does not tell."""
+        if not self.has_nowait:
+            return None
+        last = position + size - 1
+        try:
+            for at in range(position, last, PROBE_BYTES):
+                os.preadv(fd, _probe, at, os.RWF_NOWAIT)
+            os.preadv(fd, _probe, last, os.RWF_NOWAIT)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            if error.errno == errno.EOPNOTSUPP:  # by this file system, such as tmpfs
+                return None
+            raise
+        return True
+
+    def warm(self, fd: int, position: int, size: int) -> None:
+        """Reads the bytes, as far as the file has them, to have them in memory. For worker threads."""
+        end = position + size
+        while position < end:
+            count = len(self.pread(fd, min(WARM_BYTES, end - position), position))
+            if not count:
+                return
+            position += count
+
+    def read_ahead(self, fd: int, position: int, size: int) -> None:
+        """Has the device begin to read the bytes, where there is a call for that. For worker threads."""
+        if self.has_fadvise:
+            os.posix_fadvise(fd, position, size, os.POSIX_FADV_WILLNEED)
+
+    def send(self, socket_fd: int, fd: int, position: int, size: int) -> int:
+        """Sends at most `size` bytes at `position` of a file to a socket, from the page cache where there is sendfile:
+        how many it took. BlockingIOError if it took none."""
+        if self.has_sendfile:
+            return os.sendfile(socket_fd, fd, position, size)
+        return os.write(socket_fd, self.pread(fd, min(size, WARM_BYTES), position))
 
     def pwritev(self, fd: int, buffers: Sequence[Buffer], position: int) -> int:
         """Writes `buffers` one after the other at `position`; returns how many bytes were taken."""

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from typing import Final
 
 from .files import Files
+from .warmth import ColdRange, ColdRead, Warmed
 
 #: Never fewer, however low the process's limit: a roll has a log, two indexes and a snapshot open.
 MIN_OPEN_FILES: Final = 16
@@ -28,7 +29,7 @@ def default_open_files() -> int:
 class Handle:
     """One file that opens when it is needed. Belongs to the thread of its cache."""
 
-    __slots__ = ("_cache", "doomed", "fd", "leases", "path", "used")
+    __slots__ = ("_cache", "ahead", "doomed", "fd", "leases", "path", "used")
 
     def __init__(self, cache: HandleCache, path: str) -> None:
         self._cache = cache
@@ -39,6 +40,16 @@ class Handle:
         self.fd = -1
         self.leases = 0
         self.used = False
+        #: Where the bytes end that were asked of the device ahead of a reader.
+        self.ahead = 0
+
+    def pread(self, count: int, position: int) -> bytes:
+        """At most `count` bytes; fewer only where the file ends. Raises OSError, and ColdRead for what is not in memory
+        while the cache's `no_waiting` is set."""
+        cache, fd = self._cache, self.get()
+        if cache.no_waiting and not cache.is_warm(self, position, count):
+            raise ColdRead([ColdRange(self, position, count)])
+        return cache.files.pread(fd, count, position)
 
     def get(self) -> int:
         """The descriptor, good until the next `get` of any handle, or until a lease taken now is released.
@@ -75,6 +86,18 @@ class HandleCache:
         self.files = files
         self.limit = default_open_files() if limit is None else limit
         self._open: OrderedDict[Handle, None] = OrderedDict()
+        #: The loop of a broker reads through it: reads that change nothing raise ColdRead rather than wait.
+        self.serves_loop = False
+        #: Such a read is under way.
+        self.no_waiting = False
+        self.warmed: Final = Warmed()
+        #: Appended through it so far: what was appended lately is in memory.
+        self.written_bytes = 0
+
+    def is_warm(self, handle: Handle, position: int, size: int) -> bool:
+        """Can this be read without waiting for the device, as far as can be told? Raises OSError."""
+        found = self.files.in_memory(handle.get(), position, size) if size > 0 else True
+        return self.warmed.holds(handle, position, size) if found is None else found
 
     def __len__(self) -> int:
         return len(self._open)

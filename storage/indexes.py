@@ -57,7 +57,7 @@ class SortedIndex:
     def __getitem__(self, number: int) -> tuple[int, int]:
         if number >= self._on_disk:
             return self._tail[number - self._on_disk]
-        data = self._cache.files.pread(self.handle.get(), self._entry.size, number * self._entry.size)
+        data = self.handle.pread(self._entry.size, number * self._entry.size)
         key, value = self._entry.unpack(data)
         return key, value
 
@@ -129,7 +129,7 @@ class SortedIndex:
         if low == high:
             return low
         size = self._entry.size
-        block = self._cache.files.pread(self.handle.get(), (high - low) * size, low * size)
+        block = self.handle.pread((high - low) * size, low * size)
         first = low
         while low < high:
             middle = (low + high) // 2

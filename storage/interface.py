@@ -13,6 +13,7 @@ from .checks import Batch, Origin
 from .config import LogConfig
 from .pending import Pending
 from .transactions import AbortedTransaction
+from .warmth import WarmJob
 
 
 class AppendInfo(NamedTuple):
@@ -64,8 +65,20 @@ class ReadResult(Protocol):
     def length(self) -> int:
         """Bytes; 0 if there is nothing at the offset (yet)."""
 
+    def is_warm(self, position: int, size: int) -> bool:
+        """Are `size` bytes at `position` of the file in memory, so that nobody waits for a device?"""
+
+    def warm_job(self, position: int, size: int, ahead_bytes: int) -> WarmJob:
+        """What brings them there, and `ahead_bytes` behind them on their way."""
+
+    def ahead_job(self, position: int, ahead_bytes: int) -> WarmJob | None:
+        """What asks the device for more before a reader at `position` needs it; None while it has enough."""
+
+    def send(self, socket_fd: int, position: int, size: int) -> int:
+        """Sends at most `size` bytes at `position` to a socket: how many it took. Raises BlockingIOError, OSError."""
+
     def read(self) -> bytes:
-        """The bytes themselves, for small runs."""
+        """The bytes themselves, for small runs. Raises KafkaError, ColdRead."""
 
     def release(self) -> None:
         """Ends the lease."""

@@ -30,6 +30,9 @@ from .segment import Segment
 _BATCH_HEAD: Final = struct.Struct(">qii")  # base offset, length, partition leader epoch
 _pack_head: Final = _BATCH_HEAD.pack
 
+#: What was appended before so many other bytes counts as being in memory, unasked.
+RECENT_BYTES: Final = 16_777_216
+
 
 class AppendingLog(FlushingLog):
     """Append. What follows a leader is flushed in the append (flush.messages)."""
@@ -151,6 +154,11 @@ class AppendingLog(FlushingLog):
             self._undo_write(segment, position)
             raise storage_error(error, f"append in {self.folder}") from error
         segment.size = position + size
+        cache = self._cache
+        cache.written_bytes += size
+        if cache.written_bytes > segment.recent_until:
+            segment.recent_position = position
+            segment.recent_until = cache.written_bytes + RECENT_BYTES
         segment.note_batch(position, size, last_offset, timestamp_ms, self.config.index_interval_bytes)
         if not position or segment.offset_index.size_bytes >= self._index_limit:
             self._set_roll_limits()

@@ -9,14 +9,14 @@ from ..wire.errors import ErrorCode, KafkaError
 from .file_range import FileRange
 from .files import storage_error
 from .interface import TimestampOffset
-from .log_state import LogState, storage_errors
+from .log_state import LogState, no_waiting, storage_errors
 from .lookups import first_at_or_after, with_max_timestamp
 from .segment import Segment
 from .transactions import AbortedTransaction
 
 
 class ReadableLog(LogState):
-    """Reads and look-ups; nothing is changed."""
+    """Reads and look-ups; nothing is changed. On a broker's loop they raise ColdRead rather than wait for a device."""
 
     def read(self, offset: int, max_bytes: int, *, max_offset: int, min_one: bool = True) -> FileRange:
         """The batches from the one that holds `offset` on, in one segment, of offsets below `max_offset`.
@@ -45,6 +45,7 @@ class ReadableLog(LogState):
         end = segment.size if max_offset >= log_end_offset else positions[recent.number_of(max_offset)]
         return self._range(segment, position, first_end - position, end, max_bytes, min_one)
 
+    @no_waiting
     @storage_errors
     def _read_older(self, offset: int, max_bytes: int, max_offset: int, min_one: bool) -> FileRange:
         bases = self._segments.bases
@@ -71,10 +72,12 @@ class ReadableLog(LogState):
         if length <= 0:
             return self._nothing
         try:
-            return FileRange(segment.handle, position, length, self.files.pread)
+            recent_until = segment.recent_until if position >= segment.recent_position else -1
+            return FileRange(self._cache, segment.handle, position, length, recent_until)
         except OSError as error:
             raise storage_error(error, f"read in {self.folder}") from error
 
+    @no_waiting
     @storage_errors
     def aborted_transactions(self, offset: int, end_offset: int) -> list[AbortedTransaction]:
         """The aborted transactions with records in [offset, end_offset), by ascending markers."""
@@ -86,6 +89,7 @@ class ReadableLog(LogState):
                 break
         return found
 
+    @no_waiting
     @storage_errors
     def aborted_in_read(self, offset: int, size_bytes: int) -> list[AbortedTransaction]:
         """The aborted transactions that a reader of `size_bytes` from `offset` on must know; perhaps a few more that
@@ -102,11 +106,13 @@ class ReadableLog(LogState):
                 break
         return self.aborted_transactions(offset, end_offset)
 
+    @no_waiting
     @storage_errors
     def offset_for_timestamp(self, timestamp_ms: int) -> TimestampOffset:
         """The first record at or after `timestamp_ms`; NOT_FOUND if there is none. Looks up to the log's end."""
         return first_at_or_after(self._segments.items, timestamp_ms, self.log_start_offset)
 
+    @no_waiting
     @storage_errors
     def max_timestamp_offset(self) -> TimestampOffset:
         """The first record with the largest timestamp; NOT_FOUND if there is none."""

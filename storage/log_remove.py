@@ -6,7 +6,7 @@ Source: UnifiedLog.truncateTo, maybeIncrementLogStartOffset, deleteOldSegments.
 from __future__ import annotations
 
 from ..wire.errors import ErrorCode, KafkaError
-from .log_state import LogState, storage_errors
+from .log_state import LogState, no_waiting, storage_errors
 from .recovery import producers_at
 from .retention import segments_to_delete
 
@@ -70,9 +70,20 @@ class ShrinkingLog(LogState):
     def apply_retention(self, now_ms: int) -> int:
         """Removes whole segments that retention.ms, retention.bytes or the log's start condemn; returns how many.
 
-        Compaction is not done here: a compacted log only loses what lies before its start.
+        Compaction is not done here: a compacted log only loses what lies before its start. Raises ColdRead on a
+        broker's loop, before anything is changed.
         """
-        count = segments_to_delete(
+        count = self._condemned(now_ms)
+        if count == len(self._segments):
+            self._roll(now_ms)
+        if count:
+            self.log_start_offset = max(self.log_start_offset, self._segments.bases[count])
+            self._drop_oldest(count)
+        return count
+
+    @no_waiting
+    def _condemned(self, now_ms: int) -> int:
+        return segments_to_delete(
             self._segments.items,
             self.config,
             now_ms=now_ms,
@@ -81,12 +92,6 @@ class ShrinkingLog(LogState):
             high_watermark=self._high_watermark,
             modified_ms=self.files.modified_ms,
         )
-        if count == len(self._segments):
-            self._roll(now_ms)
-        if count:
-            self.log_start_offset = max(self.log_start_offset, self._segments.bases[count])
-            self._drop_oldest(count)
-        return count
 
     def _drop_oldest(self, count: int) -> None:
         self._segments.remove(0, count)

@@ -45,6 +45,21 @@ def storage_errors(method: Callable[Concatenate[S, P], T]) -> Callable[Concatena
     return guarded
 
 
+def no_waiting(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+    """For what changes nothing: on a broker's loop it raises ColdRead for what is not in memory."""
+
+    @wraps(method)
+    def guarded(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        cache = self._cache
+        before, cache.no_waiting = cache.no_waiting, cache.serves_loop
+        try:
+            return method(self, *args, **kwargs)
+        finally:
+            cache.no_waiting = before
+
+    return guarded
+
+
 class LogState:
     """The state of one log. `log.Log` adds the operations, a file a kind."""
 
@@ -94,7 +109,7 @@ class LogState:
         self._high_watermark = high_watermark
         self._segments = SegmentList(cache, folder, [])
         self._snapshots = Snapshots(self.files, folder, [])
-        self._nothing: Final = FileRange(None, 0, 0, self.files.pread)
+        self._nothing: Final = FileRange(cache, None, 0, 0)
         try:
             self._open(now_ms, clean)
         except OSError as error:
@@ -176,9 +191,7 @@ class LogState:
     @property
     def size_bytes(self) -> int:
         """Bytes of all batches (as DescribeLogDirs reports)."""
-        for segment in self._segments.items:
-            segment.load()
-        return sum(segment.size for segment in self._segments.items)
+        return sum(segment.measure() for segment in self._segments.items)
 
     @property
     def segment_offsets(self) -> list[int]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from ..wire.records import BatchHeader, batch_records
 from .interface import NOT_FOUND, TimestampOffset
 from .segment import Segment
+from .segments import load_some
 
 
 def first_at_or_after(segments: Sequence[Segment], timestamp_ms: int, log_start_offset: int) -> TimestampOffset:
@@ -17,8 +18,8 @@ def first_at_or_after(segments: Sequence[Segment], timestamp_ms: int, log_start_
 
     Raises OSError, RecordError.
     """
-    for segment in segments:
-        segment.load()
+    for number, segment in enumerate(segments):
+        load_some(segments, number)
         if segment.max_timestamp_ms < timestamp_ms:
             continue
         timed = segment.time_index.floor(timestamp_ms)
@@ -37,8 +38,8 @@ def first_at_or_after(segments: Sequence[Segment], timestamp_ms: int, log_start_
 def with_max_timestamp(segments: Sequence[Segment], log_start_offset: int) -> TimestampOffset:
     """The first record that has the largest timestamp of all. Raises OSError, RecordError."""
     best = NOT_FOUND
-    for segment in segments:
-        segment.load()
+    for number, segment in enumerate(segments):
+        load_some(segments, number)
         if segment.max_timestamp_ms <= best.timestamp_ms:
             continue
         found = segment.find(segment.max_timestamp_offset)

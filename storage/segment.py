@@ -18,10 +18,11 @@ from ..wire.records import (
     NO_TIMESTAMP,
     BatchHeader,
 )
-from .files import Files, empty, remove_if_there
+from .files import empty, remove_if_there
 from .handles import Handle, HandleCache
 from .indexes import OFFSET_ENTRY, TIME_ENTRY, SortedIndex
 from .transactions import TransactionIndex
+from .warmth import ColdRange, ColdRead
 
 LOG_SUFFIX: Final = ".log"
 INDEX_SUFFIX: Final = ".index"
@@ -45,14 +46,14 @@ def file_name(offset: int, suffix: str) -> str:
 
 
 def walk_headers(
-    files: Files, handle: Handle, position: int, end: int, block_bytes: int = LOOKUP_BLOCK_BYTES
+    handle: Handle, position: int, end: int, block_bytes: int = LOOKUP_BLOCK_BYTES
 ) -> Iterator[tuple[int, BatchHeader]]:
     """(position, header) of each whole batch from `position` on; stops before `end`, or at what is no batch."""
     block, block_start = b"", position
     while position + BATCH_OVERHEAD <= end:
         at = position - block_start
         if at + BATCH_OVERHEAD > len(block):
-            block, block_start, at = files.pread(handle.get(), min(block_bytes, end - position), position), position, 0
+            block, block_start, at = handle.pread(min(block_bytes, end - position), position), position, 0
             if len(block) < BATCH_OVERHEAD:
                 return
         header = BatchHeader._make(_unpack(block, at))
@@ -63,15 +64,13 @@ def walk_headers(
         position += size
 
 
-def walk_batches(
-    files: Files, handle: Handle, position: int, end: int
-) -> Iterator[tuple[int, BatchHeader, memoryview]]:
+def walk_batches(handle: Handle, position: int, end: int) -> Iterator[tuple[int, BatchHeader, memoryview]]:
     """As `walk_headers`, with the bytes of each batch too; they are good until the next step."""
     block, block_start = memoryview(b""), position
     while position + BATCH_OVERHEAD <= end:
         at = position - block_start
         if at + BATCH_OVERHEAD > len(block):
-            block, block_start, at = _block(files, handle, position, min(WALK_BLOCK_BYTES, end - position)), position, 0
+            block, block_start, at = _block(handle, position, min(WALK_BLOCK_BYTES, end - position)), position, 0
             if len(block) < BATCH_OVERHEAD:
                 return
         header = BatchHeader._make(_unpack(block, at))
@@ -80,15 +79,15 @@ def walk_batches(
             return
         if at + size > len(block):
             wanted = min(max(size, WALK_BLOCK_BYTES), end - position)
-            block, block_start, at = _block(files, handle, position, wanted), position, 0
+            block, block_start, at = _block(handle, position, wanted), position, 0
             if len(block) < size:
                 return
         yield position, header, block[at : at + size]
         position += size
 
 
-def _block(files: Files, handle: Handle, position: int, count: int) -> memoryview:
-    return memoryview(files.pread(handle.get(), count, position))
+def _block(handle: Handle, position: int, count: int) -> memoryview:
+    return memoryview(handle.pread(count, position))
 
 
 class Segment:
@@ -101,6 +100,7 @@ class Segment:
         "_cache",
         "_folder",
         "_loaded",
+        "_read_whole",
         "base_offset",
         "bytes_since_index",
         "created_ms",
@@ -109,6 +109,8 @@ class Segment:
         "max_timestamp_ms",
         "max_timestamp_offset",
         "offset_index",
+        "recent_position",
+        "recent_until",
         "size",
         "time_index",
         "transactions",
@@ -118,12 +120,17 @@ class Segment:
         self._cache = cache
         self._folder = folder
         self._loaded = False
+        self._read_whole = False
         self.base_offset = base_offset
         self.handle = cache.handle(self.path(LOG_SUFFIX))
         self.offset_index = SortedIndex(cache, cache.handle(self.path(INDEX_SUFFIX)), OFFSET_ENTRY)
         self.time_index = SortedIndex(cache, cache.handle(self.path(TIME_INDEX_SUFFIX)), TIME_ENTRY)
         self.transactions = TransactionIndex(cache, cache.handle(self.path(TRANSACTION_INDEX_SUFFIX)))
         self.size = 0
+        #: What stands at this position or behind it was appended lately, and is so until the cache's `written_bytes` is
+        #: above `recent_until`.
+        self.recent_position = 0
+        self.recent_until = -1
         self.bytes_since_index = 0
         self.max_timestamp_ms = NO_TIMESTAMP
         self.max_timestamp_offset = -1
@@ -145,10 +152,20 @@ class Segment:
         self.created_ms = now_ms
         self._loaded = True
 
+    def measure(self) -> int:
+        """Its size in bytes, without a look into it."""
+        if not self._loaded and not self.size:
+            self.size = self._cache.files.path_size(self.handle.path)
+        return self.size
+
     def load(self) -> None:
         """Opens what is on disk; cheap, and nothing if it was done before. Indexes that are not right are rebuilt."""
         if not self._loaded and not self.load_as_is():
-            self._rebuild_indexes()
+            no_waiting, self._cache.no_waiting = self._cache.no_waiting, False
+            try:
+                self._rebuild_indexes()
+            finally:
+                self._cache.no_waiting = no_waiting
 
     def load_as_is(self) -> bool:
         """Opens what is on disk; False if the indexes are of no use and stand empty now."""
@@ -156,15 +173,34 @@ class Segment:
         try:
             self.offset_index.load()
             self.time_index.load()
+            if self._cache.no_waiting:
+                self._need_tails()
             sound = self._indexes_are_sound()
         except FileNotFoundError:
             sound = False
+        if not sound and self._cache.no_waiting and not self._read_whole:
+            self._read_whole = True  # it is asked for once: there may be less memory than this
+            raise ColdRead([ColdRange(self.handle, 0, self.size)])
         self._loaded = True
         if sound:
             self._take_max_timestamp()
         else:
             self.reset_indexes(0)
         return sound
+
+    def _need_tails(self) -> None:
+        """Raises one ColdRead for all that `load` looks at, which else would raise one after the other."""
+        tail = max(0, self.size - LOOKUP_BLOCK_BYTES)
+        missing: list[ColdRange] = []
+        for handle, position, size in (
+            (self.offset_index.handle, self.offset_index.size_bytes - OFFSET_ENTRY.size, OFFSET_ENTRY.size),
+            (self.time_index.handle, self.time_index.size_bytes - TIME_ENTRY.size, TIME_ENTRY.size),
+            (self.handle, tail, self.size - tail),
+        ):
+            if position >= 0 and not self._cache.is_warm(handle, position, size):
+                missing.append(ColdRange(handle, position, size))
+        if missing:
+            raise ColdRead(missing)
 
     def _indexes_are_sound(self) -> bool:
         """Does the last entry point at the batch it names? A crash of Kafka, which maps them, leaves zeros behind."""
@@ -176,15 +212,13 @@ class Segment:
             return len(self.time_index) <= 1 and self.size <= 2 * LOOKUP_BLOCK_BYTES
         if last[1] <= 0:
             return False  # the first batch never has an entry
-        for _, header in walk_headers(self._cache.files, self.handle, last[1], self.size):
+        for _, header in walk_headers(self.handle, last[1], self.size):
             return header.last_offset == self.base_offset + last[0]
         return False
 
     def _rebuild_indexes(self) -> None:
         """Makes both indexes again from the batches."""
-        for position, header in walk_headers(
-            self._cache.files, self.handle, 0, self.size, block_bytes=WALK_BLOCK_BYTES
-        ):
+        for position, header in walk_headers(self.handle, 0, self.size, block_bytes=WALK_BLOCK_BYTES):
             self.note_batch(
                 position, header.size_bytes, header.last_offset, header.max_timestamp_ms, REBUILT_INTERVAL_BYTES
             )
@@ -251,7 +285,7 @@ class Segment:
         self.load()
         entry = self.offset_index.floor(offset - self.base_offset)
         start = entry[1] if entry else 0
-        for position, header in walk_headers(self._cache.files, self.handle, start, self.size):
+        for position, header in walk_headers(self.handle, start, self.size):
             if header.last_offset >= offset:
                 return position, header
         return None
@@ -265,7 +299,7 @@ class Segment:
     def first_timestamp(self) -> int:
         """The largest timestamp of the first batch, -1 if there is none."""
         if self.first_timestamp_ms is None:
-            for _, header in walk_headers(self._cache.files, self.handle, 0, self.size):
+            for _, header in walk_headers(self.handle, 0, self.size):
                 self.first_timestamp_ms = header.max_timestamp_ms
                 return header.max_timestamp_ms
         return NO_TIMESTAMP if self.first_timestamp_ms is None else self.first_timestamp_ms
@@ -273,15 +307,15 @@ class Segment:
     def headers(self, position: int = 0) -> Iterator[tuple[int, BatchHeader]]:
         """All headers from `position` on, for a walk along the whole segment."""
         self.load()
-        return walk_headers(self._cache.files, self.handle, position, self.size, WALK_BLOCK_BYTES)
+        return walk_headers(self.handle, position, self.size, WALK_BLOCK_BYTES)
 
     def batches(self, position: int = 0) -> Iterator[tuple[int, BatchHeader, memoryview]]:
         """All batches from `position` on."""
         self.load()
-        return walk_batches(self._cache.files, self.handle, position, self.size)
+        return walk_batches(self.handle, position, self.size)
 
     def read(self, position: int, size: int) -> bytes:
-        return self._cache.files.pread(self.handle.get(), size, position)
+        return self.handle.pread(size, position)
 
     # --- changing -------------------------------------------------------------------------------------------------
 
@@ -295,7 +329,7 @@ class Segment:
         # The time index is sparse: batches behind its last entry may hold a later timestamp.
         last = self.offset_index.last
         start = last[1] if last else 0
-        for at, header in walk_headers(self._cache.files, self.handle, start, position):
+        for at, header in walk_headers(self.handle, start, position):
             if header.max_timestamp_ms > self.max_timestamp_ms:
                 self.max_timestamp_ms, self.max_timestamp_offset = header.max_timestamp_ms, header.last_offset
             self.bytes_since_index = at + header.size_bytes - start

@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 from ..wire.records import BatchHeader
 from .handles import HandleCache
 from .segment import Segment
+from .warmth import ColdRead
+
+#: Segments that are brought into memory together when the first of them is looked at.
+LOADED_TOGETHER: Final = 16
+
+
+def load_some(segments: Sequence[Segment], number: int) -> None:
+    """Loads the segment of that number. Where it must not wait, raises ColdRead for it and the next ones together: who
+    walks along thousands of segments stops a few hundred times."""
+    try:
+        segments[number].load()
+    except ColdRead as cold:
+        ranges = list(cold.ranges)
+        for segment in segments[number + 1 : number + LOADED_TOGETHER]:
+            try:
+                segment.load()
+            except ColdRead as more:
+                ranges += more.ranges
+        raise ColdRead(ranges) from None
 
 
 class SegmentList:

@@ -115,11 +115,11 @@ class TransactionIndex:
 
     def _load(self) -> bytearray:
         if self._data is None:
-            self._data = bytearray()
+            data = bytearray()
             if self.has_file:
-                fd = self.handle.get()
-                self._data += _sound_part(self._cache.files.pread(fd, self._cache.files.size(fd), 0))
-                self._on_disk = len(self._data)
+                data += _sound_part(self.handle.pread(self._cache.files.size(self.handle.get()), 0))
+                self._on_disk = len(data)
+            self._data = data
         return self._data
 
 

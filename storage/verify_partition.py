@@ -178,7 +178,7 @@ def _verify_segment(
     handle = checker.cache.handle(os.path.join(folder, name))
     try:
         size, end = files.size(handle.get()), 0
-        for position, header, data in walk_batches(files, handle, 0, size):
+        for position, header, data in walk_batches(handle, 0, size):
             if header.base_offset < base_offset:
                 findings.add(path, "batch-offset", f"batch at byte {position} has offset {header.base_offset}")
             offsets.batch(position, header)

@@ -11,6 +11,11 @@ Under read_committed nothing is read at or behind the last stable offset, and by
 for `min_bytes`; the end of a transaction wakes those who wait. The answer names the aborted transactions that reach
 into what is read, also one that began before.
 
+What a look-up needs and is not in memory (index pages, headers) is read by a thread for all partitions of the request
+together, and the request is read again (`broker/warmer.py`). The records themselves are not waited for here: they stay
+in the file, and the connection sees to them as it sends. So an answer has all that was asked for: a partition on a slow
+device delays the answers of its own connection, as it does in Kafka, and nobody else's.
+
 Left out: replicas as fetchers come with replication (until then none is known: NOT_LEADER_OR_FOLLOWER).
 """
 
@@ -20,6 +25,7 @@ from typing import Any, Final
 
 from ...storage.interface import ReadResult
 from ...storage.pending import Pending
+from ...storage.warmth import ColdRange, ColdRead
 from ...wire.errors import ErrorCode, KafkaError
 from ...wire.messages.fetch import (
     AbortedTransaction,
@@ -33,11 +39,15 @@ from ..context import RequestContext
 from ..fetch_sessions import Fetch, FetchPartition
 from ..file_slice import FileSlice
 from ..partition import Partition
+from ..warmer import Progress, waiting
 
 #: Up to this size one read and one send of header and records together are cheaper than sendfile behind a header.
 COPY_BYTES: Final = 16_384
 _TOPIC_IDS_FROM: Final = 13
 _READ_COMMITTED: Final = 1
+#: States of a reading: under way or parked for more records; waiting for what is to be in memory, and then to park if
+#: there is too little, or to answer in any case; nobody wants the answer.
+_READING, _WARMING, _WARMING_LAST, _ABANDONED = range(4)
 #: Errors that no wait can mend but that do not end one either: other partitions may have records.
 _PATIENT: Final = frozenset(
     {ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID, ErrorCode.INCONSISTENT_TOPIC_ID}
@@ -65,8 +75,10 @@ class Reading:
         "missing_bytes",
         "partitions",
         "pending",
+        "progress",
         "replica_id",
         "request",
+        "state",
         "timer",
     )
 
@@ -81,9 +93,13 @@ class Reading:
         self.missing_bytes = 0
         self.pending: Pending[FetchResponse] | None = None
         self.timer: Any = None
+        self.progress: Progress | None = None
+        self.state = _READING
 
     def read(self, last: bool = False) -> Pending[FetchResponse] | None:
-        """Read all partitions. Parks, and returns the pending answer, if there is too little; `last` does not park."""
+        """Read all partitions. Parks, and returns the pending answer, if there is too little; `last` does not park for
+        that."""
+        cold: list[ColdRange] = []
         request = self.request
         left = min(request.max_bytes, self.context.broker.fetch_max_bytes)
         self.answers = []
@@ -96,6 +112,9 @@ class Reading:
                 self.partitions.append(partition)
                 if answer.diverging_epoch.epoch >= 0:
                     failed = True
+            except ColdRead as missing:
+                cold += missing.ranges
+                continue
             except KafkaError as error:
                 answer = _failure(asked.index, error.code)
                 if error.code in _PATIENT:
@@ -105,6 +124,8 @@ class Reading:
                     failed = True
             size += len(answer.records or b"")
             self.answers.append((asked, answer))
+        if cold:
+            return self._warm(cold, last)
         if (
             last
             or failed
@@ -156,28 +177,63 @@ class Reading:
         end = log.last_stable_offset if self.request.isolation_level == _READ_COMMITTED else log.high_watermark
         found = log.read(asked.fetch_offset, min(left, asked.max_bytes), min_one=first, max_offset=end)
         if found.length and self.request.isolation_level == _READ_COMMITTED:
+            try:
+                aborted_transactions = log.aborted_in_read(asked.fetch_offset, found.length)
+            except BaseException:
+                found.release()
+                raise
             answer.aborted_transactions = [
                 AbortedTransaction(producer_id=aborted.producer_id, first_offset=aborted.first_offset)
-                for aborted in log.aborted_in_read(asked.fetch_offset, found.length)
+                for aborted in aborted_transactions
             ]
         answer.records = _records(found)
         return answer
 
     # --- waiting --------------------------------------------------------------------------------------------------
 
-    def _park(self) -> Pending[FetchResponse]:
+    def _wait(self) -> Pending[FetchResponse]:
+        """The answer comes later; what has been read so far is read again then."""
         self._release()
         if self.pending is None:
             self.pending = Pending()
-            self.pending.on_abandoned = self._unpark
+            self.pending.on_abandoned = self._abandon
+        return self.pending
+
+    def _warm(self, cold: list[ColdRange], last: bool) -> Pending[FetchResponse]:
+        """Have brought into memory what is missing, and read again."""
+        pending = self._wait()
+        self.state = _WARMING_LAST if last else _WARMING
+        if self.progress is None:
+            self.progress = Progress()
+        self.context.broker.warmer.warm(self.progress.widened(ColdRead(cold)), self._warmed)
+        return pending
+
+    def _warmed(self) -> None:
+        state, self.state = self.state, _READING if self.state != _ABANDONED else _ABANDONED
+        if state == _ABANDONED:
+            return
+        assert self.progress is not None
+        last = state == _WARMING_LAST
+        if self.progress.is_stuck:
+            parked = waiting(self.context.broker.folder.cache, lambda: self.read(last))
+        else:
+            parked = self.read(last)
+        if parked is None:
+            self._answer()
+
+    def _park(self) -> Pending[FetchResponse]:
+        pending = self._wait()
+        if self.timer is None:
             deadline_ms = self.context.now_ms + self.request.max_wait_ms
             self.timer = self.context.broker.timers.call_at(deadline_ms, self._finish)
             for partition in self.partitions:
                 partition.waiters.add(self)
-        return self.pending
+        return pending
 
     def on_appended(self, partition: Partition, size_bytes: int, ends_transaction: bool) -> None:
         """A partition that this fetch waits for has grown."""
+        if self.state != _READING:
+            return  # it is about to be read anyway
         if self.request.isolation_level == _READ_COMMITTED:
             if ends_transaction:
                 self.missing_bytes = 0  # who knows how much may be read now
@@ -193,13 +249,20 @@ class Reading:
 
     def _finish(self) -> None:
         """Answer with what there is."""
-        self.read(last=True)
-        self._answer()
+        if self.state == _READING:
+            if self.read(last=True) is None:
+                self._answer()
+        elif self.state == _WARMING:
+            self.state = _WARMING_LAST
 
     def _answer(self) -> None:
         assert self.pending is not None
         self._unpark()
         self.pending.complete(self.response())
+
+    def _abandon(self) -> None:
+        self.state = _ABANDONED
+        self._unpark()
 
     def _unpark(self) -> None:
         if self.timer is not None:
@@ -241,9 +304,10 @@ class Reading:
 
 
 def _records(found: ReadResult) -> bytes | FileSlice:
-    """What was read, as a response carries it: a few bytes are copied, more of them stay in the file."""
+    """What was read, as a response carries it: a few bytes are copied, more of them, and what is not in memory, stay in
+    the file."""
     length = found.length
-    if length > COPY_BYTES and found.fd >= 0:
+    if found.fd >= 0 and (length > COPY_BYTES or not found.is_warm(found.position, length)):
         return FileSlice(found)
     data = found.read() if length else b""
     found.release()

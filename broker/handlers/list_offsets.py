@@ -13,8 +13,11 @@ Left out: tiered storage, which makes -5 and -6 find nothing, as in a Kafka with
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import Final, NamedTuple
 
+from ...storage.pending import Pending
+from ...storage.warmth import ColdRange, ColdRead
 from ...wire.errors import ErrorCode, KafkaError
 from ...wire.messages.list_offsets import (
     ListOffsetsPartition,
@@ -54,19 +57,36 @@ class Found(NamedTuple):
     leader_epoch: int = -1
 
 
-def handle(request: ListOffsetsRequest, context: RequestContext) -> ListOffsetsResponse:
+def handle(request: ListOffsetsRequest, context: RequestContext) -> ListOffsetsResponse | Pending[ListOffsetsResponse]:
+    found: dict[tuple[str, int], tuple[Found, ErrorCode]] = {}
+    return context.broker.warmer.when_warm(partial(_answer, request, context, found))
+
+
+def _answer(
+    request: ListOffsetsRequest,
+    context: RequestContext,
+    found_before: dict[tuple[str, int], tuple[Found, ErrorCode]],
+) -> ListOffsetsResponse:
+    """`found_before`: what an earlier attempt has found. Raises ColdRead for all partitions that lack something."""
+    cold: list[ColdRange] = []
     named = Counter((topic.name, asked.partition_index) for topic in request.topics for asked in topic.partitions)
     topics = []
     for topic in request.topics:
         answers = []
         # A partition that is named twice is answered once.
         for asked in {asked.partition_index: asked for asked in topic.partitions}.values():
-            try:
-                if named[topic.name, asked.partition_index] > 1:
-                    raise KafkaError(ErrorCode.INVALID_REQUEST)
-                found, error = _lookup(topic.name, asked, request.isolation_level, context), ErrorCode.NONE
-            except KafkaError as failure:
-                found, error = Found(), failure.code
+            key = (topic.name, asked.partition_index)
+            if key not in found_before:
+                try:
+                    if named[key] > 1:
+                        raise KafkaError(ErrorCode.INVALID_REQUEST)
+                    found_before[key] = _lookup(topic.name, asked, request.isolation_level, context), ErrorCode.NONE
+                except ColdRead as missing:
+                    cold += missing.ranges
+                    continue
+                except KafkaError as failure:
+                    found_before[key] = Found(), failure.code
+            found, error = found_before[key]
             answers.append(
                 ListOffsetsPartitionResponse(
                     partition_index=asked.partition_index,
@@ -77,6 +97,8 @@ def handle(request: ListOffsetsRequest, context: RequestContext) -> ListOffsetsR
                 )
             )
         topics.append(ListOffsetsTopicResponse(name=topic.name, partitions=answers))
+    if cold:
+        raise ColdRead(cold)
     return ListOffsetsResponse(throttle_time_ms=0, topics=topics)
 
 

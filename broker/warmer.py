@@ -1,0 +1,185 @@
+"""Worker threads that bring files into memory, so that the loop never waits for a device.
+
+`when_warm` tries, has what is missing read, and tries again. A thread reads through leased descriptors only and reports
+through the reactor. The threads are made when they are first needed; they end with the process, since one that hangs in
+a device cannot be told to stop.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+
+from ..storage.pending import Pending
+from ..storage.warmth import ColdRange, ColdRead, WarmJob
+
+if TYPE_CHECKING:
+    from ..storage.handles import Handle, HandleCache
+    from .reactor import Reactor
+
+log = logging.getLogger("klamm.warmer")
+
+T = TypeVar("T")
+
+#: Reads that the devices are asked for at once.
+THREADS: Final = 4
+#: A walk along a file asks for one block after the other: each time twice as much is read, up to this.
+LONGEST_READ_BYTES: Final = 67_108_864
+#: After so many attempts that lacked something in the same file, memory is too short to hold it: the next one waits.
+ATTEMPTS: Final = 16
+
+
+class Job(Protocol):
+    """`run` in a thread, then `finish` on the loop."""
+
+    def run(self) -> None: ...
+
+    def finish(self) -> None: ...
+
+
+class Warmer:
+    """Belongs to the loop's thread. `cache`: the open files that the jobs are about."""
+
+    def __init__(self, reactor: Reactor, cache: HandleCache) -> None:
+        self._reactor = reactor
+        self._cache = cache
+        self._queue: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._under_way = 0
+
+    def run(self, job: Job, then: Callable[[], None] | None = None) -> None:
+        """Has a thread run `job`; then, on the loop, finishes it and calls `then`, also if it failed."""
+
+        def in_thread() -> None:
+            try:
+                job.run()
+            except OSError as error:
+                log.warning("a file could not be read ahead of its use: %s", error)
+            self._reactor.call_from_thread(on_loop)
+
+        def on_loop() -> None:
+            self._under_way -= 1
+            job.finish()
+            if then is not None:
+                then()
+
+        self._under_way += 1
+        if len(self._threads) < min(self._under_way, THREADS):
+            thread = threading.Thread(target=self._work, name="klamm-warmer", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        self._queue.put(in_thread)
+
+    def _work(self) -> None:
+        while True:
+            self._queue.get()()
+
+    def warm(self, ranges: Sequence[ColdRange], then: Callable[[], None]) -> None:
+        """Has all ranges read; calls `then` when the last of them is there, never before this returns."""
+        jobs: list[WarmJob] = []
+        for missing in ranges:
+            try:
+                jobs.append(missing.job(self._cache))
+            except OSError:
+                continue  # the next attempt says what is wrong with the file
+        left = len(jobs)
+
+        def one_done() -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                then()
+
+        for job in jobs:
+            self.run(job, one_done)
+        if not jobs:
+            self._reactor.soon(then)
+
+    def when_warm(self, attempt: Callable[[], T]) -> T | Pending[T]:
+        """What `attempt` returns, at once if all it reads is in memory. It may be called several times, so that it must
+        change nothing before its last read. What it raises is raised, or fails the Pending."""
+        try:
+            return attempt()
+        except ColdRead as cold:
+            answer: Pending[T] = Pending()
+            _Attempts(self, self._cache, attempt, answer).wait(cold)
+            return answer
+
+    def chore(self, attempt: Callable[[], object]) -> None:
+        """As `when_warm`, for what nobody waits for: a failure that comes later is logged."""
+
+        def done(pending: Pending[object]) -> None:
+            try:
+                pending.result()
+            except Exception:
+                log.exception("a chore failed")
+
+        found = self.when_warm(attempt)
+        if isinstance(found, Pending):
+            found.add_callback(done)
+
+
+class Progress:
+    """What one question has lacked so far: how much to read next, and when to stop trying."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Handle, int, int] | None = None
+        self.attempts = 0
+
+    def widened(self, cold: ColdRead) -> list[ColdRange]:
+        """What to read now: twice as much as the last time where a walk goes on in the same file."""
+        first = cold.ranges[0]
+        if self._last is None or self._last[0] is not first.handle:
+            self._last, self.attempts = (first.handle, first.position, first.size), 0
+            return cold.ranges
+        self.attempts += 1
+        size = max(first.size, min(2 * self._last[2], LONGEST_READ_BYTES))
+        self._last = (first.handle, first.position, size)
+        return [ColdRange(first.handle, first.position, size), *cold.ranges[1:]]
+
+    @property
+    def is_stuck(self) -> bool:
+        return self.attempts >= ATTEMPTS
+
+
+class _Attempts:
+    """The attempts at one question of `when_warm`."""
+
+    def __init__(self, warmer: Warmer, cache: HandleCache, attempt: Callable[[], T], answer: Pending[T]) -> None:
+        self._warmer = warmer
+        self._cache = cache
+        self._attempt = attempt
+        self._answer = answer
+        self._progress = Progress()
+        self._abandoned = False
+        answer.on_abandoned = self._abandon
+
+    def _abandon(self) -> None:
+        self._abandoned = True
+
+    def wait(self, cold: ColdRead) -> None:
+        self._warmer.warm(self._progress.widened(cold), self._again)
+
+    def _again(self) -> None:
+        if self._abandoned:
+            return
+        try:
+            value = waiting(self._cache, self._attempt) if self._progress.is_stuck else self._attempt()
+        except ColdRead as cold:
+            self.wait(cold)
+        except Exception as error:
+            self._answer.fail(error)
+        else:
+            self._answer.complete(value)
+
+
+def waiting(cache: HandleCache, attempt: Callable[[], T]) -> T:
+    """What `attempt` returns; it waits for what is not in memory."""
+    before, cache.serves_loop = cache.serves_loop, False
+    try:
+        return attempt()
+    finally:
+        cache.serves_loop = before
