@@ -191,6 +191,7 @@ class Client:
         error_of: Callable[[R], int],
         *,
         key_type: int = GROUP,
+        highest: int | None = None,
     ) -> R:
         """Asks the coordinator of a group or transactional id; again while `error_of(answer)` is one of a coordinator
         that has moved or loads.
@@ -199,7 +200,7 @@ class Client:
         """
 
         def ask() -> R:
-            answer = self.node(self.coordinator(key, key_type), request, response)
+            answer = self.node(self.coordinator(key, key_type), request, response, highest=highest)
             code = error_of(answer)
             if code in _COORDINATOR_ERRORS:
                 self.forget_coordinator(key, key_type)
@@ -273,6 +274,13 @@ class Client:
                     self._drop(connection)
                 raise
             self._pause(end)
+
+    def drop(self, node_id: int) -> None:
+        """Closes the connection to that broker: what is under way on it is lost."""
+        node = self.nodes.get(node_id)
+        connection = None if node is None else self._connections.get((node.host, node.port))
+        if connection is not None:
+            self._drop(connection)
 
     def _drop(self, connection: Connection) -> None:
         connection.close()

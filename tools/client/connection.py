@@ -109,15 +109,37 @@ class Connection:
             raise TypeError(f"{type(answer).__name__} answers {type(message).__name__}, not {response.__name__}")
         return answer
 
-    def send(self, message: Message, deadline_s: float) -> None:
-        """Sends a request that is never answered: Produce with acks=0."""
+    def post(self, message: Message, deadline_s: float, highest: int | None = None) -> None:
+        """Sends a request, whose answer `take` will bring; a Produce with acks=0 gets none.
+
+        Raises UnreachableError, UnsupportedError.
+        """
         api = BY_KEY[message.API_KEY if message.API_KEY is not None else -1]
-        data = self._stream.request(message, self.version_of(api))
+        try:
+            data = self._stream.request(message, self.version_of(api, highest))
+        except EncodeError as error:
+            raise UnsupportedError(str(error)) from None
         try:
             self._socket.settimeout(_left(deadline_s))
             self._socket.sendall(data)
         except OSError as error:
             raise UnreachableError(f"{self.host}:{self.port}: {error.strerror or error}") from None
+
+    def take(self) -> list[Message]:
+        """The answers to posted requests that are there, once select() calls it readable. Raises UnreachableError."""
+        try:
+            received = self._socket.recv(_READ_BYTES)
+            if not received:
+                raise UnreachableError(f"{self.host}:{self.port}: the broker closed the connection")
+            return [found.message for found in self._stream.feed(received)]
+        except OSError as error:
+            raise UnreachableError(f"{self.host}:{self.port}: {error.strerror or error}") from None
+        except (FrameError, CodecError) as error:
+            raise UnreachableError(f"{self.host}:{self.port} does not speak Kafka's protocol: {error}") from None
+
+    def fileno(self) -> int:
+        """For select()."""
+        return self._socket.fileno()
 
     def close(self) -> None:
         self._socket.close()

@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from ...wire.compression import Codec
 from ...wire.records import Record
 from ..client import ClientError, open_client
 from ..client.errors import java_line
+from ..client.producer_settings import PropertyError, number, pipeline_settings
 from .lines import LineError, parse_line
 from .lines import settings as line_settings
 from .options import Options, OptionsError, bootstrap, help_or_version, parse, properties, refuse, warn_of_old
@@ -29,7 +29,17 @@ _OLD_NAMES: Final = (
 
 _OLD_NAME: Final = "Warning: --{} is deprecated and will be removed in a future version. Use --{} instead."
 
-_ACKS: Final[Mapping[str, int]] = {"all": -1, "-1": -1, "0": 0, "1": 1}
+#: (property, the options that set it: the first that is given wins, the last one's default counts).
+_PROPERTIES: Final = (
+    ("acks", "request-required-acks"),
+    ("batch.size", "max-partition-memory-bytes", "batch-size"),
+    ("linger.ms", "timeout"),
+    ("buffer.memory", "max-memory-bytes"),
+    ("retries", "message-send-max-retries"),
+    ("request.timeout.ms", "request-timeout-ms"),
+    ("max.block.ms", "max-block-ms"),
+    ("metadata.max.age.ms", "metadata-expiry-ms"),
+)
 
 
 class _LostError(Exception):
@@ -139,47 +149,30 @@ def _lines(sender: Sender) -> Iterator[str]:
 
 def sender_settings(options: Options, config: Mapping[str, str]) -> SenderSettings:
     """What the options say, else the producer's configuration, else the options' defaults. Raises OptionsError."""
-
-    def number(key: str, *names: str) -> int:
-        for name in names:
-            if options.has(name):
-                return int(options.last(name))
-        text = config.get(key, str(options.last(names[-1])))
-        try:
-            return int(text)
-        except ValueError:
-            raise OptionsError(f"Invalid value {text} for configuration {key}: Not a number") from None
-
-    codec = config.get("compression.type", "none")
+    merged = dict(config)
+    for key, *names in _PROPERTIES:
+        given = [name for name in names if options.has(name)]
+        if given or key not in merged:
+            merged[key] = str(options.last(given[0] if given else names[-1]))
     if options.has("compression-codec"):
-        codec = options.last("compression-codec") or "gzip"
-    if codec.upper() not in Codec.__members__:
-        raise OptionsError(f"Invalid value {codec} for configuration compression.type: none, gzip, snappy, lz4 or zstd")
-    acks = str(config.get("acks", "-1"))
-    if options.has("request-required-acks"):
-        acks = options.last("request-required-acks")
-    if acks not in _ACKS:
-        raise OptionsError(f"Invalid value {acks} for configuration acks: String must be one of: all, -1, 0, 1")
+        merged["compression.type"] = options.last("compression-codec") or "gzip"
     if "transactional.id" in config:
         raise OptionsError("transactional.id: lines of standard input are no transaction")
-    idempotent = config.get("enable.idempotence", "true").strip().lower() == "true"
+    try:
+        found = SenderSettings(
+            batch_bytes=number(merged, "batch.size", 16384),
+            linger_ms=number(merged, "linger.ms", 1000),
+            buffer_bytes=number(merged, "buffer.memory", 33_554_432),
+            pipeline=pipeline_settings(merged),
+        )
+    except PropertyError as error:
+        raise OptionsError(str(error)) from None
     if options.has("max-partition-memory-bytes"):
         print(
             "Warning: --max-partition-memory-bytes is deprecated and will be removed in Apache Kafka 5.0."
             " Use --batch-size instead."
         )
-    return SenderSettings(
-        acks=_ACKS[acks],
-        codec=Codec[codec.upper()],
-        batch_bytes=number("batch.size", "max-partition-memory-bytes", "batch-size"),
-        linger_ms=number("linger.ms", "timeout"),
-        retries=number("retries", "message-send-max-retries"),
-        request_timeout_ms=number("request.timeout.ms", "request-timeout-ms"),
-        max_block_ms=number("max.block.ms", "max-block-ms"),
-        metadata_max_age_ms=number("metadata.max.age.ms", "metadata-expiry-ms"),
-        buffer_bytes=number("buffer.memory", "max-memory-bytes"),
-        idempotent=idempotent and _ACKS[acks] == -1,
-    )
+    return found
 
 
 def _client_properties(options: Options, config: Mapping[str, str]) -> dict[str, str]:

@@ -1,0 +1,51 @@
+"""What a producer's properties mean for the batches that klamm's commands send."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from ...wire.compression import Codec
+from .pipeline import PipelineSettings
+
+ACKS: Final[Mapping[str, int]] = {"all": -1, "-1": -1, "0": 0, "1": 1}
+
+
+class PropertyError(Exception):
+    """A value that Kafka's producer would not take. str() is its message."""
+
+
+def number(config: Mapping[str, str], key: str, default: int) -> int:
+    """The whole number under `key`. Raises PropertyError."""
+    text = config.get(key, str(default))
+    try:
+        return int(text)
+    except ValueError:
+        raise PropertyError(f"Invalid value {text} for configuration {key}: Not a number") from None
+
+
+def pipeline_settings(config: Mapping[str, str]) -> PipelineSettings:
+    """acks, compression.type, retries and the rest, with Kafka's defaults. Raises PropertyError."""
+    codec = config.get("compression.type", "none")
+    if codec.upper() not in Codec.__members__:
+        raise PropertyError(
+            f"Invalid value {codec} for configuration compression.type: none, gzip, snappy, lz4 or zstd"
+        )
+    acks = str(config.get("acks", "-1"))
+    if acks not in ACKS:
+        raise PropertyError(f"Invalid value {acks} for configuration acks: String must be one of: all, -1, 0, 1")
+    idempotent = config.get("enable.idempotence", "true").strip().lower() == "true"
+    default = PipelineSettings()
+    return PipelineSettings(
+        acks=ACKS[acks],
+        codec=Codec[codec.upper()],
+        retries=number(config, "retries", default.retries),
+        request_timeout_ms=number(config, "request.timeout.ms", default.request_timeout_ms),
+        delivery_timeout_ms=number(config, "delivery.timeout.ms", default.delivery_timeout_ms),
+        max_block_ms=number(config, "max.block.ms", default.max_block_ms),
+        metadata_max_age_ms=number(config, "metadata.max.age.ms", default.metadata_max_age_ms),
+        max_in_flight=number(config, "max.in.flight.requests.per.connection", default.max_in_flight),
+        max_request_bytes=number(config, "max.request.size", default.max_request_bytes),
+        # As Kafka's: it is off where acks say otherwise and nobody asked for it.
+        idempotent=idempotent and ACKS[acks] == -1,
+    )
