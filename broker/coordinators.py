@@ -16,6 +16,7 @@ from ..coordinator.shard import Shard
 from ..coordinator.turn import Effects, Reply, Request
 from ..storage.checks import Origin
 from ..storage.pending import Pending
+from ..wire.compression import Codec
 from ..wire.errors import ErrorCode, KafkaError
 from ..wire.records import (
     CONTROL_COMMIT,
@@ -50,6 +51,7 @@ class Coordinators(ShardRuntime[Shard, Effects]):
     def __init__(self, broker: Broker) -> None:
         super().__init__(broker)
         self._settings = settings_from(broker.config)
+        self._codec = Codec(broker.config.get("offsets.topic.compression.codec"))
         self._cluster = CatalogueView(broker.catalogue)
 
     def start(self) -> None:
@@ -122,6 +124,7 @@ class Coordinators(ShardRuntime[Shard, Effects]):
         producer_id, producer_epoch = effects.producer or (NO_PRODUCER_ID, NO_PRODUCER_EPOCH)
         return encode_batch(
             (Record(*records.to_bytes(record), timestamp_ms=now_ms) for record in effects.records),
+            codec=self._codec,
             producer_id=producer_id,
             producer_epoch=producer_epoch,
             transactional=effects.producer is not None,
@@ -176,6 +179,8 @@ def settings_from(config: Config) -> GroupSettings:
         max_session_timeout_ms=get("group.max.session.timeout.ms"),
         max_size=get("group.max.size"),
         offset_metadata_max_bytes=get("offset.metadata.max.bytes"),
+        offsets_retention_ms=get("offsets.retention.minutes") * 60_000,
+        offsets_retention_check_interval_ms=get("offsets.retention.check.interval.ms"),
         consumer_session_timeout_ms=get("group.consumer.session.timeout.ms"),
         consumer_heartbeat_interval_ms=get("group.consumer.heartbeat.interval.ms"),
         consumer_max_size=get("group.consumer.max.size"),

@@ -25,6 +25,7 @@ from .classic_group import ClassicGroup, State
 from .consumer_group import ConsumerGroup
 from .embedded_protocol import CONSUMER, decode_subscription
 from .offsets import Offsets
+from .records import CoordinatorRecord
 from .turn import Turn
 
 Groups = Mapping[str, ClassicGroup | ConsumerGroup]
@@ -48,14 +49,22 @@ def _delete_group(groups: Groups, offsets: Offsets, group_id: str, turn: Turn) -
     group = groups.get(group_id)
     if group is None:
         return ErrorCode.GROUP_ID_NOT_FOUND
-    if group.members if isinstance(group, ConsumerGroup) else group.state is not State.EMPTY:
+    if not is_empty(group):
         return ErrorCode.NON_EMPTY_GROUP
     turn.records += [records.offset_tombstone(group_id, topic, index) for topic, index in offsets.of_group(group_id)]
-    if isinstance(group, ConsumerGroup):
-        turn.records += group.tombstones()
-    else:
-        turn.records.append(records.group_metadata(group_id, None))
+    turn.records += group_gone(group)
     return ErrorCode.NONE
+
+
+def is_empty(group: ClassicGroup | ConsumerGroup) -> bool:
+    return not group.members if isinstance(group, ConsumerGroup) else group.state is State.EMPTY
+
+
+def group_gone(group: ClassicGroup | ConsumerGroup) -> list[CoordinatorRecord]:
+    """The records with which an empty group ends; its offsets have ended before."""
+    if isinstance(group, ConsumerGroup):
+        return group.tombstones()
+    return [records.group_metadata(group.group_id, None)]
 
 
 # --- OffsetDelete -------------------------------------------------------------------------------------------------
@@ -67,14 +76,15 @@ def delete_offsets(groups: Groups, offsets: Offsets, message: OffsetDeleteReques
     error = _refusal(group, message.group_id)
     if error or group is None:
         return OffsetDeleteResponse(error_code=error, throttle_time_ms=0)
-    stored = offsets.groups.get(message.group_id, {})
     topics = []
     for topic in message.topics:
         answers = []
-        read = _is_subscribed_to(group, topic.name)
+        read = is_subscribed_to(group, topic.name)
         for row in topic.partitions:
-            if not read and row.partition_index in stored.get(topic.name, {}):
-                turn.records.append(records.offset_tombstone(message.group_id, topic.name, row.partition_index))
+            key = (message.group_id, topic.name, row.partition_index)
+            # A tombstone ends what open transactions hold too.
+            if not read and (offsets.has(*key) or key in offsets.pending):
+                turn.records.append(records.offset_tombstone(*key))
             code = ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC if read else ErrorCode.NONE
             answers.append(OffsetDeleteResponsePartition(partition_index=row.partition_index, error_code=code))
         topics.append(OffsetDeleteResponseTopic(name=topic.name, partitions=answers))
@@ -92,7 +102,8 @@ def _refusal(group: ClassicGroup | ConsumerGroup | None, group_id: str) -> Error
     return ErrorCode.NONE
 
 
-def _is_subscribed_to(group: ClassicGroup | ConsumerGroup, topic: str) -> bool:
+def is_subscribed_to(group: ClassicGroup | ConsumerGroup, topic: str) -> bool:
+    """Whether a member reads the topic; also if that cannot be known."""
     if isinstance(group, ConsumerGroup):
         return group.is_subscribed_to(topic)
     if group.protocol_type != CONSUMER or not group.members:

@@ -104,6 +104,10 @@ class Offsets:
             if not topics:
                 del self.groups[group_id]
 
+    def has(self, group_id: str, topic: str, partition: int) -> bool:
+        """Is an offset committed for it? Pending ones do not count."""
+        return partition in self.groups.get(group_id, {}).get(topic, ())
+
     def of_topic(self, topic: str) -> list[tuple[str, int]]:
         """(group id, partition) of all offsets committed for a topic, pending ones too."""
         committed = [(group_id, index) for group_id, topics in self.groups.items() for index in topics.get(topic, ())]

@@ -15,6 +15,8 @@ class GroupSettings:
     max_session_timeout_ms: int = 1_800_000  # group.max.session.timeout.ms
     max_size: int = 2_147_483_647  # group.max.size
     offset_metadata_max_bytes: int = 4_096  # offset.metadata.max.bytes; counted in UTF-16 units, as Kafka does
+    offsets_retention_ms: int = 604_800_000  # offsets.retention.minutes
+    offsets_retention_check_interval_ms: int = 600_000  # offsets.retention.check.interval.ms
 
     consumer_session_timeout_ms: int = 45_000  # group.consumer.session.timeout.ms
     consumer_heartbeat_interval_ms: int = 5_000  # group.consumer.heartbeat.interval.ms

@@ -1,4 +1,4 @@
-"""What configs of consumer groups (KIP-848) cannot be together.
+"""What configs of the group coordinator cannot be, alone or together.
 
 Source: org.apache.kafka.coordinator.group.GroupCoordinatorConfig.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ...coordinator.consumer_assignors import ASSIGNORS
+from ...wire.compression import Codec
 
 if TYPE_CHECKING:
     from .config import Config
@@ -31,6 +32,8 @@ def assignors(config: Config) -> tuple[str, ...]:
 def refuse_consumer_groups(config: Config) -> None:
     """Raises ConfigError for what contradicts itself."""
     assignors(config)
+    if config.get("offsets.topic.compression.codec") not in set(Codec):
+        raise config.check("offsets.topic.compression.codec", "codecs are 0 (none) to 4 (zstd)")
     for name in _BOUNDED:
         own, low, high = f"group.consumer.{name}", f"group.consumer.min.{name}", f"group.consumer.max.{name}"
         if config.get(high) < config.get(low):

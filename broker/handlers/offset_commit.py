@@ -3,10 +3,10 @@
 Topics and partitions that do not exist are refused first, by name UNKNOWN_TOPIC_OR_PARTITION, by id (v10)
 UNKNOWN_TOPIC_ID; the group is only asked about the rest. v2-4 may name a retention time of their own, v6 has the
 leader epoch, v7 the instance id; an unknown group is GROUP_ID_NOT_FOUND from v9, before ILLEGAL_GENERATION.
-Whom a commit is taken from: coordinator/classic_member.py and consumer_offsets.py.
+Whom a commit is taken from: coordinator/classic_member.py and consumer_offsets.py; when it is forgotten: expiry.py.
 Source: kafka.server.KafkaApis.handleOffsetCommitRequest.
 
-Left out: authorization; expiry of offsets.
+Left out: authorization.
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@ from the log is compared with the live one.
 from __future__ import annotations
 
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
-from klamm.coordinator import classic_table, records, shard
+from klamm.coordinator import classic_requests, classic_table, offset_requests, records, shard
 from klamm.coordinator.classic_group import ClassicGroup, State
 from klamm.coordinator.parking import Parked
 from klamm.coordinator.records import CoordinatorRecord
@@ -21,6 +21,37 @@ from klamm.wire.errors import ErrorCode
 from klamm.wire.log_records.classic_group import GroupMetadataKey, GroupMetadataValue
 
 START_MS = 1_000_000
+
+NO_PRODUCER = -1
+
+
+class Stored(NamedTuple):
+    """A record of the log; `producer_id`: in whose transaction."""
+
+    key: bytes
+    value: bytes | None
+    producer_id: int = NO_PRODUCER
+
+
+class Marker(NamedTuple):
+    """The end of a producer's transaction in the log."""
+
+    producer_id: int
+    commit: bool
+
+
+def decoded(entry: Stored) -> CoordinatorRecord:
+    record = records.from_bytes(entry.key, entry.value)
+    assert record is not None
+    return record
+
+
+def replay_entry(shard: Shard, entry: Stored | Marker, offset: int) -> None:
+    """As a broker does that loads the log."""
+    if isinstance(entry, Marker):
+        shard.end_transaction(entry.producer_id, entry.commit)
+    else:
+        shard.replay(decoded(entry), offset, entry.producer_id)
 
 
 def durable(group: ClassicGroup) -> dict[str, Any]:
@@ -49,7 +80,7 @@ class Bench:
     def __init__(self, settings: GroupSettings | None = None) -> None:
         self.settings = settings or GroupSettings()
         self.now_ms = START_MS
-        self.log: list[tuple[bytes, bytes | None]] = []
+        self.log: list[Stored | Marker] = []
         self.high_watermark = 0
         self.held = False
         self.fail_next: ErrorCode | None = None
@@ -61,6 +92,7 @@ class Bench:
         self._uuids = count(1)
         self.shard = self.new_shard()
         self.parked: Parked[Reply] = Parked()
+        self.apply(self.shard.loaded(self.now_ms))
 
     def new_shard(self) -> Shard:
         return Shard(self.settings, lambda: str(next(self._uuids)))
@@ -97,14 +129,25 @@ class Bench:
             self.apply(self.shard.append_failed(effects, error, self.now_ms))
             return
         self.unwritten -= groups
+        producer_id = effects.producer[0] if effects.producer is not None else NO_PRODUCER
         for record in effects.records:
-            self.log.append(records.to_bytes(record))
-            self.shard.replay(self.read(len(self.log) - 1))
+            self.store(Stored(*records.to_bytes(record), producer_id))
         for reply in effects.replies:
             self.parked.park(len(self.log), reply)
         if not self.held:
             self.high_watermark = len(self.log)
         self.release(self.high_watermark)
+        self.check_rebuilt()
+
+    def store(self, entry: Stored | Marker) -> None:
+        replay_entry(self.shard, entry, len(self.log))
+        self.log.append(entry)
+
+    def end_transaction(self, producer_id: int, commit: bool) -> None:
+        """The producer's transaction coordinator has its marker written here."""
+        self.store(Marker(producer_id, commit))
+        if not self.held:
+            self.high_watermark = len(self.log)
         self.check_rebuilt()
 
     def release(self, high_watermark: int) -> None:
@@ -128,21 +171,21 @@ class Bench:
 
     # --- the log --------------------------------------------------------------------------------------------------
 
-    def read(self, offset: int) -> CoordinatorRecord:
-        record = records.from_bytes(*self.log[offset])
-        assert record is not None
-        return record
+    def records(self, until: int | None = None) -> list[CoordinatorRecord]:
+        """All of the log, or what is below an offset; without markers."""
+        return [decoded(entry) for entry in self.log[:until] if isinstance(entry, Stored)]
 
     def rebuilt(self) -> Shard:
         fresh = self.new_shard()
-        for offset in range(len(self.log)):
-            fresh.replay(self.read(offset))
+        for offset, entry in enumerate(self.log):
+            replay_entry(fresh, entry, offset)
         return fresh
 
     def check_rebuilt(self) -> None:
         """From the log come the same offsets, and every group that is not in a rebalance as it is."""
         fresh = self.rebuilt()
         assert fresh.offsets.groups == self.shard.offsets.groups
+        assert fresh.offsets.pending.by_producer == self.shard.offsets.pending.by_producer
         assert {*fresh.groups} - self.unwritten == {*self.shard.groups} - self.unwritten
         for group_id, group in self.shard.groups.items():
             if group.state in (State.EMPTY, State.STABLE) and group_id not in self.unwritten:
@@ -155,12 +198,11 @@ class Bench:
 
     def written(self, group_id: str) -> list[GroupMetadataValue]:
         """The records of a group, oldest first."""
-        found = []
-        for offset in range(len(self.log)):
-            record = self.read(offset)
-            if isinstance(record.value, GroupMetadataValue) and record.key.group == group_id:  # type: ignore[attr-defined]
-                found.append(record.value)
-        return found
+        return [
+            value
+            for key, value, _ in self.records()
+            if isinstance(key, GroupMetadataKey) and isinstance(value, GroupMetadataValue) and key.group == group_id
+        ]
 
     # --- who is owed an answer ------------------------------------------------------------------------------------
 
@@ -184,4 +226,5 @@ def checked_fire(group: ClassicGroup, event: classic_table.Event, subject: Any, 
 
 def check_table_rows(monkeypatch: Any) -> None:
     """Hold every event of the shard to its row while a test runs."""
-    monkeypatch.setattr(shard, "fire", checked_fire)
+    for module in (shard, classic_requests, offset_requests):
+        monkeypatch.setattr(module, "fire", checked_fire)

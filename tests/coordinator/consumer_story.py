@@ -27,7 +27,7 @@ from klamm.wire.messages.join_group import JoinGroupRequest, JoinGroupRequestPro
 from klamm.wire.messages.sync_group import SyncGroupRequest, SyncGroupResponse
 
 from .consumer_bench import ConsumerBench, id_of
-from .story import Story, tell_record, tell_reply
+from .story import Story, tell_entry, tell_record, tell_reply
 
 
 def parse(text: str) -> dict[str, list[int]]:
@@ -111,7 +111,9 @@ class ConsumerStory(Story):
 
     def _news(self) -> list[str]:
         bench = self.bench
-        lines = [f"log {offset}: {tell(bench.read(offset))}" for offset in range(self._logged, len(bench.log))]
+        lines = [
+            f"log {offset}: {tell_entry(bench.log[offset], tell)}" for offset in range(self._logged, len(bench.log))
+        ]
         self._logged = len(bench.log)
         for reply in bench.delivered[self._told :]:
             self._remember(reply)

@@ -12,6 +12,8 @@ A client's name is its client id. It remembers its member id and generation, so 
     sync NAME [assign=alice:A,bob:B protocol= type=]      heartbeat NAME
     leave NAME... | leave instance=I                      commit NAME|- topic:partition=offset... [metadata= retention=]
     fetch topic:partition... | fetch all                  describe GROUP [version=]      list [states= types=]
+    txn-commit PRODUCER topic:partition=offset...        end-txn PRODUCER commit|abort        stable topic:partition...
+    delete-group NAME...                  delete-offsets topic:partition...
     advance MS    hold    release [OFFSET]    drop    rebuild    fail ERROR    delete-topic NAME
     new [SETTING=VALUE...]               begin again with nothing
 """
@@ -19,6 +21,7 @@ A client's name is its client id. It remembers its member id and generation, so 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,7 @@ from klamm.coordinator.settings import GroupSettings
 from klamm.coordinator.turn import Reply
 from klamm.wire.errors import ErrorCode
 from klamm.wire.log_records.classic_group import GroupMetadataKey, GroupMetadataValue, OffsetCommitValue
+from klamm.wire.messages.delete_groups import DeleteGroupsRequest
 from klamm.wire.messages.describe_groups import DescribeGroupsRequest
 from klamm.wire.messages.heartbeat import HeartbeatRequest
 from klamm.wire.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse
@@ -36,14 +40,24 @@ from klamm.wire.messages.offset_commit import (
     OffsetCommitRequestPartition,
     OffsetCommitRequestTopic,
 )
+from klamm.wire.messages.offset_delete import (
+    OffsetDeleteRequest,
+    OffsetDeleteRequestPartition,
+    OffsetDeleteRequestTopic,
+)
 from klamm.wire.messages.offset_fetch import (
     OffsetFetchRequest,
     OffsetFetchRequestGroup,
     OffsetFetchRequestTopics,
 )
 from klamm.wire.messages.sync_group import SyncGroupRequest, SyncGroupRequestAssignment
+from klamm.wire.messages.txn_offset_commit import (
+    TxnOffsetCommitRequest,
+    TxnOffsetCommitRequestPartition,
+    TxnOffsetCommitRequestTopic,
+)
 
-from .bench import Bench
+from .bench import Bench, Marker, Stored, decoded
 
 
 def topic_id(name: str) -> bytes:
@@ -171,7 +185,51 @@ class Story:
                 known = topic_id(options.get("of", topic))
                 asked.append(OffsetFetchRequestTopics(name=topic, topic_id=known, partition_indexes=[int(index)]))
         groups = [OffsetFetchRequestGroup(group_id=self.group, topics=asked)]
-        self.bench.ask(OffsetFetchRequest(groups=groups), 10, "admin")
+        message = OffsetFetchRequest(groups=groups, require_stable="stable" in options)
+        self.bench.ask(message, 10, "admin")
+
+    def do_txn_commit(self, names: list[str], options: dict[str, str]) -> None:
+        producer, *offsets = names
+        topics: dict[str, TxnOffsetCommitRequestTopic] = {}
+        for word in offsets:
+            place, offset = word.split("=")
+            topic, index = place.split(":")
+            row = TxnOffsetCommitRequestPartition(
+                partition_index=int(index),
+                committed_offset=int(offset),
+                committed_leader_epoch=-1,
+                committed_metadata=None,
+            )
+            topics.setdefault(topic, TxnOffsetCommitRequestTopic(name=topic)).partitions.append(row)
+        who = options.get("member")
+        message = TxnOffsetCommitRequest(
+            transactional_id=f"tx-{producer}",
+            group_id=self.group,
+            producer_id=int(producer),
+            producer_epoch=0,
+            generation_id=-1 if who is None else self._generation(who, options),
+            member_id="" if who is None else self._member_id(who, options),
+            topics=list(topics.values()),
+        )
+        self.bench.ask(message, 5, f"producer {producer}")
+
+    def do_end_txn(self, names: list[str], options: dict[str, str]) -> None:
+        producer, how = names
+        self.bench.end_transaction(int(producer), how == "commit")
+
+    def do_stable(self, names: list[str], options: dict[str, str]) -> None:
+        self.do_fetch(names, {**options, "stable": "1"})
+
+    def do_delete_group(self, names: list[str], options: dict[str, str]) -> None:
+        self.bench.ask(DeleteGroupsRequest(groups_names=names), 2, "admin")
+
+    def do_delete_offsets(self, names: list[str], options: dict[str, str]) -> None:
+        topics: dict[str, OffsetDeleteRequestTopic] = {}
+        for place in names:
+            topic, index = place.split(":")
+            row = OffsetDeleteRequestPartition(partition_index=int(index))
+            topics.setdefault(topic, OffsetDeleteRequestTopic(name=topic)).partitions.append(row)
+        self.bench.ask(OffsetDeleteRequest(group_id=self.group, topics=list(topics.values())), 0, "admin")
 
     def do_describe(self, names: list[str], options: dict[str, str]) -> None:
         self.bench.ask(DescribeGroupsRequest(groups=names), int(options.get("version", 6)), "admin")
@@ -224,7 +282,7 @@ class Story:
         bench = self.bench
         lines = []
         for offset in range(self._logged, len(bench.log)):
-            lines.append(f"log {offset}: {tell_record(bench.read(offset))}")
+            lines.append(f"log {offset}: {tell_entry(bench.log[offset], tell_record)}")
         self._logged = len(bench.log)
         for reply in bench.delivered[self._told :]:
             self._remember(reply)
@@ -238,6 +296,13 @@ class Story:
         answer = reply.response
         if isinstance(answer, JoinGroupResponse) and answer.error_code in (0, ErrorCode.MEMBER_ID_REQUIRED):
             self.members[reply.request.client_id] = (answer.member_id, answer.generation_id)
+
+
+def tell_entry(entry: Stored | Marker, tell: Callable[[Any], str]) -> str:
+    if isinstance(entry, Marker):
+        return f"transaction of {entry.producer_id} {'committed' if entry.commit else 'aborted'}"
+    within = f" in the transaction of {entry.producer_id}" if entry.producer_id >= 0 else ""
+    return tell(decoded(entry)) + within
 
 
 def tell_record(record: Any) -> str:
@@ -293,6 +358,13 @@ def _tell_OffsetCommit(answer: Any, version: int) -> str:  # noqa: N802
         for topic in answer.topics
         for row in topic.partitions
     )
+
+
+_tell_TxnOffsetCommit = _tell_OffsetDelete = _tell_OffsetCommit  # noqa: N816
+
+
+def _tell_DeleteGroups(answer: Any, version: int) -> str:  # noqa: N802
+    return " ".join(f"{row.group_id}:{ErrorCode(row.error_code).name}" for row in answer.results)
 
 
 def _tell_OffsetFetch(answer: Any, version: int) -> str:  # noqa: N802

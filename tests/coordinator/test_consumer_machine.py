@@ -270,7 +270,7 @@ class ConsumerGroups(RuleBasedStateMachine):
     def sessions_run(self) -> None:
         if self.group is not None:
             for member_id in self.group.members:
-                assert ("consumer-session", "g", member_id) in self.bench.shard._deadlines
+                assert ("consumer-session", "g", member_id) in self.bench.shard.state.deadlines
 
     def teardown(self) -> None:
         """In the end the members heartbeat in peace."""

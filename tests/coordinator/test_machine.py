@@ -16,11 +16,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from klamm.coordinator import shard as shard_module
 from klamm.coordinator.settings import GroupSettings
 from klamm.wire.errors import ErrorCode
 from klamm.wire.log_records.classic_group import GroupMetadataKey, GroupMetadataValue, OffsetCommitValue
@@ -35,7 +35,7 @@ from klamm.wire.messages.offset_commit import (
 )
 from klamm.wire.messages.sync_group import SyncGroupRequest, SyncGroupRequestAssignment
 
-from .bench import Bench, checked_fire
+from .bench import Bench, check_table_rows
 
 GROUPS = ("g", "h")
 CLIENTS = ("a", "b", "c")
@@ -51,7 +51,8 @@ class Groups(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self._fire, shard_module.fire = shard_module.fire, checked_fire
+        self._patch = pytest.MonkeyPatch()
+        check_table_rows(self._patch)
         self.bench = Bench(GroupSettings(max_size=3, initial_rebalance_delay_ms=500))
         self.members: dict[tuple[str, str], tuple[str, int]] = {}
         self.committed: dict[int, tuple[str, int]] = {}  # token -> group, offset
@@ -187,7 +188,7 @@ class Groups(RuleBasedStateMachine):
         self.leadership += 1
         self.generations = {
             record.key.group: record.value.generation
-            for record in map(self.bench.read, range(self.bench.high_watermark))
+            for record in self.bench.records(self.bench.high_watermark)
             if isinstance(record.key, GroupMetadataKey) and isinstance(record.value, GroupMetadataValue)
         }
 
@@ -214,7 +215,7 @@ class Groups(RuleBasedStateMachine):
 
     def replicated(self) -> set[tuple[str, int]]:
         found = set()
-        for record in map(self.bench.read, range(self.bench.high_watermark)):
+        for record in self.bench.records(self.bench.high_watermark):
             if isinstance(record.value, OffsetCommitValue):
                 found.add((record.key.group, record.value.offset))  # type: ignore[attr-defined]
         return found
@@ -267,7 +268,7 @@ class Groups(RuleBasedStateMachine):
             self.every_request_is_in_one_place()
             self.what_clients_are_told_holds()
         finally:
-            shard_module.fire = self._fire
+            self._patch.undo()
 
 
 Groups.TestCase.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)

@@ -127,10 +127,12 @@ def test_a_tombstone_ends_a_group() -> None:
     shard = Shard(GroupSettings(), lambda: "x")
     shard.replay(records.group_metadata("s", group_value()))
     shard.loaded(0)
-    assert shard.next_deadline_ms() is not None
+    sessions = [("session", "s", member_id) for member_id in shard.groups["s"].members]
+    assert sessions
+    assert all(key in shard.state.deadlines for key in sessions)
     shard.replay(records.group_metadata("s", None))
     assert shard.groups == {}
-    assert shard.next_deadline_ms() is None
+    assert not any(key in shard.state.deadlines for key in sessions)
 
 
 def test_a_later_record_of_a_member_has_its_later_subscription() -> None:

@@ -19,10 +19,13 @@ STORIES = {
     "47_initial_rebalance_delay": [pytest.mark.behaviour("47")],
     "48_what_is_written": [pytest.mark.behaviour("48")],
     "dead_groups": [pytest.mark.behaviour("dead-groups")],
+    "deletion": [pytest.mark.behaviour("group-deletion")],
+    "expiry": [],
     "failed_appends": [],
     "high_watermark": [],
     "limits": [],
     "lost_leader": [],
+    "pending_offsets": [pytest.mark.behaviour("30")],
     "rebalance": [],
     "votes": [],
 }

@@ -1,0 +1,102 @@
+"""Expiry by the broker's configs and clock. What expires when: scenarios/expiry.txt and its namesake beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from klamm.broker.config import Config, ConfigError
+from klamm.coordinator import expiry
+from klamm.wire.compression import Codec
+from klamm.wire.messages.list_groups import ListGroupsRequest
+from klamm.wire.records import iter_batches
+
+from .site import Site
+
+MINUTE_MS = 60_000
+
+
+@pytest.fixture
+def short_lived(tmp_path: Path) -> Iterator[Site]:
+    """Offsets live ten minutes, and it is looked for expired ones every two."""
+    made = Site(
+        tmp_path / "data",
+        offsets_retention_minutes="10",
+        offsets_retention_check_interval_ms=str(2 * MINUTE_MS),
+        offsets_topic_num_partitions="1",
+    )
+    made.create("t", 2)
+    made.find("g")
+    yield made
+    made.stop()
+
+
+def listed(site: Site) -> list[str]:
+    return sorted(row.group_id for row in site.ask(ListGroupsRequest(), 5).groups)
+
+
+def test_offsets_expire_by_the_configs_and_the_brokers_timers(short_lived: Site) -> None:
+    assert short_lived.commit("g", "t", 5).done
+    short_lived.advance(9 * MINUTE_MS)
+    assert short_lived.commit("h", "t", 6).done
+    short_lived.advance(2 * MINUTE_MS)
+    short_lived.advance(2 * MINUTE_MS)
+    assert short_lived.committed("g", "t") == (-1, 0)
+    assert short_lived.committed("h", "t") == (6, 0)
+    assert listed(short_lived) == ["h"]
+
+
+def test_what_has_expired_does_not_come_back_with_a_start(short_lived: Site) -> None:
+    short_lived.commit("g", "t", 5)
+    short_lived.advance(8 * MINUTE_MS)
+    short_lived.commit("h", "t", 6)
+    short_lived.advance(2 * MINUTE_MS)
+    short_lived.stop()
+    short_lived.start()
+    assert listed(short_lived) == ["h"]
+    # Nobody was there to look; the first look comes an interval after the start.
+    short_lived.stop()
+    short_lived.now_ms += 20 * MINUTE_MS
+    short_lived.start()
+    assert short_lived.committed("h", "t") == (6, 0)
+    short_lived.advance(2 * MINUTE_MS)
+    assert short_lived.committed("h", "t") == (-1, 0)
+
+
+def test_many_groups_are_looked_at_in_steps(short_lived: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expiry, "GROUPS_A_STEP", 4)
+    monkeypatch.setattr(expiry, "RECORDS_A_BATCH", 3)
+    for number in range(10):
+        short_lived.commit(f"g{number}", "t", number)
+    short_lived.advance(10 * MINUTE_MS)
+    assert len(listed(short_lived)) == 6, "one step"
+    short_lived.advance(1)
+    short_lived.advance(1)
+    assert listed(short_lived) == []
+    data = (short_lived.path / "__consumer_offsets-0" / "00000000000000000000.log").read_bytes()
+    counts = [header.records_count for _, header in iter_batches(data)]
+    # Each commit its own; then 4 groups, 4 and 2, of two records each.
+    assert counts == [1] * 10 + [3, 3, 2, 3, 3, 2, 3, 1]
+
+
+@pytest.mark.parametrize("codec", list(Codec))
+def test_batches_of_the_offsets_topic_are_compressed_as_configured(tmp_path: Path, codec: Codec) -> None:
+    site = Site(tmp_path / "data", offsets_topic_compression_codec=str(int(codec)), offsets_topic_num_partitions="1")
+    try:
+        site.create("t")
+        site.find("g")
+        site.commit("g", "t", 5)
+        data = (tmp_path / "data" / "__consumer_offsets-0" / "00000000000000000000.log").read_bytes()
+        assert [header.codec for _, header in iter_batches(data)] == [codec]
+        site.stop()
+        site.start()
+        assert site.committed("g", "t") == (5, 0)
+    finally:
+        site.stop()
+
+
+def test_a_number_that_is_no_codecs_stops_the_start() -> None:
+    with pytest.raises(ConfigError, match=r"offsets\.topic\.compression\.codec"):
+        Config.of(offsets_topic_compression_codec="5")
