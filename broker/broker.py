@@ -7,6 +7,7 @@ loop's thread.
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -71,6 +72,8 @@ class Broker:
         self.reactor = Reactor(self.timers, clock)
         self.warmer = Warmer(self.reactor, folder.cache)
         self.listeners: list[Listener] = []
+        #: API key << 16 | version -> how many requests were read.
+        self.requests: defaultdict[int, int] = defaultdict(int)
         self.fetch_sessions = FetchSessions(config.get("max.incremental.fetch.session.cache.slots"), random or Random())
         self.catalogue = Catalogue(folder.cluster_id)
         self._metadata_log_files = self._open_metadata_log()

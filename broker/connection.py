@@ -115,6 +115,7 @@ class Connection:
         "out",
         "peer",
         "reactor",
+        "requests",
         "server_address",
         "sock",
         "turn_queued",
@@ -124,6 +125,7 @@ class Connection:
     def __init__(self, broker: Broker, sock: socket.socket, listener: Listener) -> None:
         self.broker = broker
         self.reactor = broker.reactor
+        self.requests = broker.requests
         self.sock = sock
         self.fd = sock.fileno()
         self.listener = listener
@@ -274,6 +276,7 @@ class Connection:
             context.api_version = 0
             self._answer(row, correlation_id, 0, row.module.unsupported_version(context))
             return
+        self.requests[api_key << 16 | version] += 1
         if version >= row.flexible_from:
             if position < len(frame) and not frame[position]:
                 position += 1

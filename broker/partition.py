@@ -37,10 +37,11 @@ class AppendWaiter(Protocol):
 
 class Partition:
     """`topic_id`: 16 bytes; `leader_epoch`: of this leadership; `waiters`: fetches parked on this partition;
-    `ask_flush(partition)`: has its log flushed soon, and `flushed` or `failed` called then."""
+    `ask_flush(partition)`: has its log flushed soon, and `flushed` or `failed` called then. `bytes_in`, `bytes_out`: of
+    batches appended and of batches read for clients, since this process has it."""
 
     __slots__ = (
-        *("_ask_flush", "_count", "_watermark_waiters"),
+        *("_ask_flush", "_count", "_first_offset", "_watermark_waiters", "bytes_in", "bytes_out"),
         *("index", "leader_epoch", "log", "topic", "topic_id", "waiters"),
     )
 
@@ -56,6 +57,14 @@ class Partition:
         self._watermark_waiters: list[tuple[int, int, Callable[[KafkaError | None], None]]] = []
         self._count = 0
         self._ask_flush = ask_flush
+        self._first_offset = log.log_end_offset
+        self.bytes_in = 0
+        self.bytes_out = 0
+
+    @property
+    def records_in(self) -> int:
+        """Records appended since this process has the partition."""
+        return self.log.log_end_offset - self._first_offset
 
     @property
     def high_watermark(self) -> int:
@@ -78,6 +87,7 @@ class Partition:
             transaction_version=transaction_version,
         )
         if not info.duplicate:
+            self.bytes_in += len(batch)
             if log.log_end_offset - log.flushed_offset >= log.config.flush_messages:
                 self._ask_flush(self)
                 if log.config.flushes_before_ack:

@@ -28,6 +28,22 @@ logger = logging.getLogger("klamm.partitions")
 METADATA_TOPIC: Final = "__cluster_metadata"
 
 
+class Traffic:
+    """Records and bytes of partitions that are no more: counts of the whole broker do not go back with a topic."""
+
+    __slots__ = ("bytes_in", "bytes_out", "records_in")
+
+    def __init__(self) -> None:
+        self.bytes_in = 0
+        self.bytes_out = 0
+        self.records_in = 0
+
+    def add(self, partition: Partition) -> None:
+        self.bytes_in += partition.bytes_in
+        self.bytes_out += partition.bytes_out
+        self.records_in += partition.records_in
+
+
 class Partitions:
     """`log_configs(topic configs)`: all configs of a topic's log as text, defaults included; `clock`: epoch ms;
     `ask_flush`: see `Partition`."""
@@ -50,6 +66,7 @@ class Partitions:
         self._ask_flush = ask_flush
         self._warmer = warmer
         self._open: dict[tuple[str, int], Partition] = {}
+        self.gone = Traffic()
 
     def get(self, topic: str, index: int) -> Partition | None:
         """The partition, if there is one and this broker leads it. Raises KafkaError(KAFKA_STORAGE_ERROR)."""
@@ -95,6 +112,7 @@ class Partitions:
                 partition = self._open.pop((topic.name, index), None)
                 if partition is not None:
                     partition.removed()
+                    self.gone.add(partition)
                 self._folder.delete(topic.name, index)
         for kind, name in delta.changed_configs:
             if kind == TOPIC_RESOURCE:

@@ -110,6 +110,10 @@ class ShardRuntime(ABC, Generic[S, E]):
         """The shards that may have something."""
         return sorted({*self._shards, *self._failed})
 
+    def loaded(self) -> list[S]:
+        """The shards that have been read from the log."""
+        return [found.shard for found in self._shards.values() if found.loading is None]
+
     # --- what the kinds differ in ---------------------------------------------------------------------------------
 
     @abstractmethod

@@ -15,18 +15,25 @@ log = logging.getLogger("klamm.serve")
 
 
 class Announcement:
-    """`addresses`: where the broker listens, the first one for bootstrap; `file`: for the JSON, or None."""
+    """`addresses`: where the broker listens, the first one for bootstrap; `file`: for the JSON, or None; `control`:
+    host and port of the control port, if there is one."""
 
-    def __init__(self, node_id: int, addresses: Sequence[Address], file: str | None = None) -> None:
+    def __init__(
+        self,
+        node_id: int,
+        addresses: Sequence[Address],
+        file: str | None = None,
+        control: tuple[str, int] | None = None,
+    ) -> None:
         self.node_id = node_id
         self.addresses = addresses
         self.file = file
+        self.control = None if control is None else f"http://{_host_port(*control)}"
 
     @property
     def bootstrap_servers(self) -> str:
         """host:port of the first listener, as a client on this machine reaches it."""
-        host, port = reachable(self.addresses[0].host), self.addresses[0].port
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return _host_port(self.addresses[0].host, self.addresses[0].port)
 
     def as_json(self) -> dict[str, object]:
         """What stands in the address file."""
@@ -35,7 +42,8 @@ class Announcement:
             address.listener: {"host": reachable(address.host), "port": address.port} for address in self.addresses
         }
         broker = {"id": self.node_id, "host": reachable(first.host), "port": first.port, "listeners": listeners}
-        return {"bootstrap_servers": self.bootstrap_servers, "brokers": [broker], "pid": os.getpid()}
+        control = {} if self.control is None else {"control": self.control}
+        return {"bootstrap_servers": self.bootstrap_servers, "brokers": [broker], "pid": os.getpid(), **control}
 
     def withdraw(self) -> None:
         """The broker no longer answers: the file goes."""
@@ -57,6 +65,8 @@ def announce(announcement: Announcement) -> None:
     )
     log.info("[KafkaServer id=%d] started", node_id)
     log.info("[KafkaRaftServer nodeId=%d] Kafka Server started", node_id)
+    if announcement.control is not None:
+        log.info("the control port is %s", announcement.control)
     print(f"klamm listens on {announcement.bootstrap_servers}", flush=True)
 
 
@@ -69,6 +79,11 @@ def _write(path: str, content: dict[str, object]) -> None:
         json.dump(content, file)
         file.write("\n")
     os.replace(temporary, path)
+
+
+def _host_port(host: str, port: int) -> str:
+    host = reachable(host)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def reachable(host: str) -> str:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import trio
 
     from ..broker.broker import Broker
+    from ..broker.control.port import ControlPort
     from ..storage.folder import DataFolder
 
 log = logging.getLogger("klamm.serve")
@@ -77,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     topic = "a topic to be there from the start; may be repeated"
     add("--topic", action="append", default=[], type=_topic, metavar="NAME:PARTITIONS[:REPLICATION]", help=topic)
     add("--set", action="append", default=[], type=_key_value, metavar="KEY=VALUE", help="one setting; may be repeated")
+    add("--control-port", type=_port, metavar="P", help="HTTP: /ready and /metrics (Prometheus); 0 for a free port")
     add("--address-file", metavar="FILE", help="written as JSON when clients can connect, removed at the end")
     add("--log-level", choices=LOG_LEVELS, default="info", help="(default: info)")
     return parser
@@ -131,7 +133,7 @@ def _run_broker(config: Config, options: argparse.Namespace) -> None:
 
         from ..broker.broker import Broker
 
-        trio.run(_serve, Broker(config, folder), options.topic, options.address_file)
+        trio.run(_serve, Broker(config, folder), options)
         folder.close(sync=not options.ephemeral)
     except (FailedError, UsageError):
         # Nothing was served: the folder is left as it was found.
@@ -200,7 +202,7 @@ def _open_folder(config: Config) -> DataFolder:
         raise FailedError(error.message or str(error)) from None
 
 
-async def _serve(broker: Broker, topics: Sequence[Topic], address_file: str | None) -> None:
+async def _serve(broker: Broker, options: argparse.Namespace) -> None:
     """Binds, loads, announces, and serves until a signal."""
     import trio
 
@@ -209,13 +211,17 @@ async def _serve(broker: Broker, topics: Sequence[Topic], address_file: str | No
     except OSError as error:
         wanted = ", ".join(f"{listener.host}:{listener.port}" for listener in broker.config.listeners)
         raise FailedError(f"cannot listen on {wanted}: {error.strerror}; choose another with --port") from None
+    control = None if options.control_port is None else _bind_control(broker, options.control_port)
     broker.load(addresses)
-    for topic in topics:
+    for topic in options.topic:
         _create(broker, topic)
     stop = trio.Event()
-    announcement = Announcement(broker.node_id, addresses, address_file)
+    control_address = None if control is None else (control.host, control.port)
+    announcement = Announcement(broker.node_id, addresses, options.address_file, control_address)
 
     def ready() -> None:
+        if control is not None:
+            control.ready = True
         announce(announcement)
         gc.enable()
         gc.freeze()
@@ -223,9 +229,22 @@ async def _serve(broker: Broker, topics: Sequence[Topic], address_file: str | No
     async with trio.open_nursery() as nursery:
         # Before anything is announced: whoever reads the announcement may stop the broker at once.
         await nursery.start(partial(_wait_for_signal, stop))
+        if control is not None:
+            nursery.start_soon(control.serve, stop)
         await broker.serve(stop, ready)
         announcement.withdraw()
         nursery.cancel_scope.cancel()
+
+
+def _bind_control(broker: Broker, port: int) -> ControlPort:
+    """On the address of the first listener. Raises FailedError."""
+    from ..broker.control.port import ControlPort
+
+    host = broker.listeners[0].address.host
+    try:
+        return ControlPort(broker, host, port)
+    except OSError as error:
+        raise FailedError(f"cannot listen on {host}:{port}: {error.strerror}; choose another --control-port") from None
 
 
 async def _wait_for_signal(stop: trio.Event, *, task_status: trio.TaskStatus[None]) -> None:

@@ -186,6 +186,7 @@ class Reading:
                 AbortedTransaction(producer_id=aborted.producer_id, first_offset=aborted.first_offset)
                 for aborted in aborted_transactions
             ]
+        partition.bytes_out += found.length
         answer.records = _records(found)
         return answer
 
@@ -272,7 +273,9 @@ class Reading:
 
     def _release(self) -> None:
         """Give back the file ranges of a reading that will be done again."""
-        for _, answer in self.answers:
+        for asked, answer in self.answers:
+            if answer.records:
+                self._find(asked).bytes_out -= len(answer.records)
             if isinstance(answer.records, FileSlice):
                 answer.records.release()
         self.answers = []

@@ -1,0 +1,178 @@
+"""The control port: /ready and /metrics over real sockets, and what a client may do wrong there."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import re
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from klamm.broker.control.families import MEANINGS, Sample, families
+from klamm.broker.control.port import MAX_HEAD_BYTES
+from klamm.tools.cli import main
+from tests.tools.conftest import Process
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
+LIMIT_S = 60
+
+
+class Served:
+    """A broker with a control port."""
+
+    def __init__(self, process: Process, folder: Path) -> None:
+        self.process = process
+        self.bootstrap = process.listening()
+        self.address = json.loads((folder / "a.json").read_text())
+        self.control = urlsplit(self.address["control"])
+
+    def connection(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection(self.control.hostname or "", self.control.port, timeout=LIMIT_S)
+
+    def get(self, path: str, method: str = "GET", **headers: str) -> tuple[int, str, str]:
+        """(status, content type, body) on a connection of its own."""
+        connection = self.connection()
+        try:
+            connection.request(method, path, headers=headers)
+            answer = connection.getresponse()
+            return answer.status, answer.headers["Content-Type"], answer.read().decode()
+        finally:
+            connection.close()
+
+    def samples(self) -> dict[str, float]:
+        """`name{labels}` -> value, labels in the order of their names."""
+        status, _, body = self.get("/metrics")
+        assert status == 200, body
+        lines = [line for line in body.splitlines() if not line.startswith("#")]
+        return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+    def raw(self, data: bytes) -> bytes:
+        """What is answered to these bytes until the other side has closed."""
+        with socket.create_connection((self.control.hostname, self.control.port or 0), timeout=LIMIT_S) as sock:
+            sock.sendall(data)
+            answer = b""
+            with contextlib.suppress(ConnectionResetError):  # it closed with bytes of ours unread
+                while part := sock.recv(65536):
+                    answer += part
+        return answer
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    arguments = "serve --port 0 --data d --control-port 0 --address-file a.json --topic t:2 --topic idle:1"
+    process = Process(tmp_path, arguments.split(), {})
+    yield Served(process, tmp_path)
+    process.kill()
+
+
+def test_ready_and_paths(served: Served) -> None:
+    assert served.get("/ready")[::2] == (200, "ready\n")
+    assert served.get("/ready?x=1")[0] == 200
+    assert served.get("/nothing")[0] == 404
+    assert served.get("/ready", "POST")[0] == 405
+    status, kind, body = served.get("/metrics", "HEAD")
+    assert (status, kind, body) == (200, "text/plain; version=0.0.4; charset=utf-8", "")
+    # Several requests on one connection.
+    connection = served.connection()
+    for _ in range(3):
+        connection.request("GET", "/ready")
+        assert connection.getresponse().read() == b"ready\n"
+    connection.close()
+    code, _, err = served.process.end(signal.SIGTERM)
+    assert code == 0
+    assert f"the control port is {served.address['control']}" in err
+
+
+def test_metrics_follow_what_clients_do(served: Served, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    before = served.samples()
+    traffic = "kafka_server_brokertopicmetrics"
+    assert before[f"{traffic}_messagesin_total"] == 0
+    assert before['kafka_topic_partitions{topic="t"}'] == 2
+    records = tmp_path / "records"
+    records.write_text("".join(f"{number}\n" for number in range(100)))
+    with records.open() as lines:
+        monkeypatch.setattr("sys.stdin", lines)
+        assert main(["console-producer", "--bootstrap-server", served.bootstrap, "--topic", "t"]) == 0
+    consumer = f"console-consumer --bootstrap-server {served.bootstrap} --topic t --group g --from-beginning"
+    assert main([*consumer.split(), "--max-messages", "60"]) == 0
+
+    after = served.samples()
+    assert after[f'{traffic}_messagesin_total{{topic="t"}}'] == 100
+    assert after[f'{traffic}_bytesin_total{{topic="t"}}'] > 100
+    assert after[f'{traffic}_bytesout_total{{topic="t"}}'] >= after[f'{traffic}_bytesin_total{{topic="t"}}']
+    assert after[f"{traffic}_totalproducerequests_total"] >= 1
+    produced = [value for name, value in after.items() if 'requests_total{request="Produce"' in name]
+    assert sum(produced) == after[f"{traffic}_totalproducerequests_total"]
+
+    def total(name: str, labels: str) -> float:
+        found = [value for key, value in after.items() if key.startswith(f"{name}{{") and labels in key]
+        assert found, name
+        return sum(found)
+
+    assert total("kafka_log_log_size", 'topic="t"') == after[f'{traffic}_bytesin_total{{topic="t"}}']
+    assert total("kafka_log_log_logendoffset", 'topic="t"') == 100
+    assert total("kafka_topic_partition_current_offset", 'topic="t"') == 100
+    assert total("kafka_consumergroup_current_offset", 'topic="t"') == 60
+    assert total("kafka_consumergroup_lag", 'consumergroup="g"') == 40
+    assert after['kafka_consumergroup_lag_sum{consumergroup="g",topic="t"}'] == 40
+    assert after['kafka_consumergroup_members{consumergroup="g"}'] == 0
+    assert after["kafka_coordinator_group_groupmetadatamanager_numgroupsempty"] == 1
+    assert after["kafka_brokers"] == after["kafka_controller_kafkacontroller_activecontrollercount"] == 1
+    # Nobody has written there: no files, no log, and an offset all the same.
+    assert after['kafka_topic_partition_current_offset{partition="0",topic="idle"}'] == 0
+    # A topic that goes takes its own counters along, the broker's stay.
+    delete = f"topics --bootstrap-server {served.bootstrap} --delete --topic t"
+    assert main(delete.split()) == 0
+    last = served.samples()
+    assert f'{traffic}_messagesin_total{{topic="t"}}' not in last
+    assert last[f"{traffic}_messagesin_total"] >= 100
+    assert not [name for name in last if name.startswith("kafka_consumergroup_lag") and 'topic="t"' in name]
+
+
+def test_both_formats_are_well_formed(served: Served) -> None:
+    from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
+    from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+    plain = {family.name: family.type for family in parse_text(served.get("/metrics")[2])}
+    status, kind, body = served.get("/metrics", Accept="application/openmetrics-text; version=1.0.0")
+    assert (status, kind.partition(";")[0]) == (200, "application/openmetrics-text")
+    assert {family.name: family.type for family in parse_open(body)} == plain
+    assert plain["kafka_server_brokertopicmetrics_messagesin"] == "counter"
+    assert plain["kafka_brokers"] == "gauge"
+
+
+def test_what_is_not_http_costs_its_connection_only(served: Served) -> None:
+    assert served.raw(b"\0\0\0\x13\0\x12\0\0\0\0\0\1\0\4test\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+    too_much = served.raw(b"GET /ready HTTP/1.1\r\nx: " + b"y" * MAX_HEAD_BYTES * 2)
+    assert too_much[:13] in (b"HTTP/1.1 431 ", b"")  # a reset may take the answer with it
+    assert served.raw(b"GET /ready HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 400 ")  # without Host
+    assert served.raw(b"GET /ready HTTP/1.0\r\n\r\n").endswith(b"\r\n\r\nready\n")
+    assert served.get("/ready")[0] == 200
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        process = Process(tmp_path, f"serve --port 0 --data d --control-port {port}".split(), {})
+        code, _, err = process.end()
+    assert code == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in err
+    assert "--control-port" in err
+
+
+def test_the_table_in_the_docs_is_complete() -> None:
+    assert re.findall(r"^\| `(kafka_\w+)` \|", DOCS.read_text(), re.MULTILINE) == list(MEANINGS)
+
+
+def test_families_keep_their_order_and_leave_out_what_has_no_samples() -> None:
+    found = families([Sample("kafka_brokers", {}, 1), Sample("kafka_log_log_size", {"topic": "t"}, 5)])
+    assert [(metric.name, metric.type) for metric in found] == [
+        ("kafka_log_log_size", "gauge"),
+        ("kafka_brokers", "gauge"),
+    ]
