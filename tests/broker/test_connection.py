@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import struct
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -41,6 +42,7 @@ class FakeBroker:
 
     def __init__(self) -> None:
         self.max_request_bytes = 10_000_000
+        self.requests: defaultdict[int, int] = defaultdict(int)
         self.timers = Timers()
         self.reactor = Reactor(self.timers, self.now_ms)
 
