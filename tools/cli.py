@@ -49,6 +49,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "leader-election": Command("admin.leader_election", "have partitions elect their leader anew"),
     "configs": Command("admin.configs", "configs of topics, brokers, groups, users and clients"),
     "features": Command("admin.features", "levels of the cluster's features, shown and set"),
+    "consumer-perf-test": Command("perf.consumer", "how fast records can be consumed"),
     "producer-perf-test": Command("perf.producer", "how fast records can be produced"),
     "transactions": Command(
         "admin.transactions", "transactions and producers: list, describe, abort, find hanging ones"

@@ -59,6 +59,9 @@ CONTROL_COMMIT: Final = 1
 _CRC_CHUNK_BYTES: Final = 65_536
 
 _OFFSET_LENGTH_EPOCH: Final = struct.Struct(">qii")
+#: -1 as a varint: there is no key, or no value.
+_NULL_LENGTH: Final = 1
+
 #: The numbers in a batch's records are small and come again: a look-up is a third of their encoding.
 _varint: Final = lru_cache(4096)(encode_varint)
 
@@ -415,16 +418,29 @@ def batch_records(
             end = position + length
             if length < 0 or end > len(payload):
                 raise ValueError(f"record of {length} bytes, {len(payload) - position} are left")
-            timestamp_delta, position = decode_varint(payload, position + 1)
+            position += 1
+            # Most numbers are one byte: that way costs no call.
+            byte = payload[position]
+            if byte < 128:
+                timestamp_delta, position = (byte >> 1) ^ -(byte & 1), position + 1
+            else:
+                timestamp_delta, position = decode_varint(payload, position)
             offset_delta, position = decode_varint(payload, position)
-            key, position = _nullable(payload, position, end)
+            key: bytes | None = None
+            if payload[position] == _NULL_LENGTH:
+                position += 1
+            else:
+                key, position = _nullable(payload, position, end)
             value: bytes | None = None
             headers: tuple[tuple[str, bytes | None], ...] = ()
             if skip_values:
                 position = end
             else:
                 value, position = _nullable(payload, position, end)
-                headers, position = _headers(payload, position, end)
+                if payload[position] == 0:
+                    position += 1
+                else:
+                    headers, position = _headers(payload, position, end)
                 if position != end:
                     raise ValueError(f"record ends at byte {position}, its length says {end}")
             timestamp = base_timestamp + timestamp_delta if append_time is None else append_time

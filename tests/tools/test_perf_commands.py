@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from klamm.tools.cli import main
+from klamm.tools.perf.date_format import format_time
 from klamm.tools.perf.statistics import Statistics, ratio, shown
 
 Run = Callable[..., tuple[int, str, str]]
@@ -136,3 +138,80 @@ def test_percentiles_are_those_of_every_record() -> None:
 
 def test_numbers_are_javas() -> None:
     assert [shown(ratio(*pair), 2) for pair in ((1, 2), (1, 0), (0, 0))] == ["0.50", "Infinity", "NaN"]
+
+
+# --- the consumer -----------------------------------------------------------------------------------------------------
+
+HEADS = (
+    "start.time, end.time, data.consumed.in.MB, MB.sec, data.consumed.in.nMsg, nMsg.sec, rebalance.time.ms, "
+    "fetch.time.ms, fetch.MB.sec, fetch.nMsg.sec"
+)
+
+
+def fill(run: Run, topic: str, count: int) -> None:
+    words = ("--topic", topic, "--num-records", str(count), "--throughput", "-1", "--record-size", "1024")
+    assert run("producer-perf-test", *words)[0] == 0
+
+
+def test_the_consumer_counts_what_is_there(run: Run) -> None:
+    fill(run, "three", 2048)
+    code, out, err = run("consumer-perf-test", "--topic", "three", "--num-records", "2048", "--date-format", "yyyy")
+    heads, row = out.splitlines()
+    assert (code, err, heads) == (0, "", HEADS)
+    cells = row.split(", ")
+    assert [cells[0], cells[2], cells[4]] == [cells[1], "2.0000", "2048"]
+    assert len(cells) == 10
+    detailed = run(
+        "consumer-perf-test", "--include", "th.*", "--num-records", "2048", "--show-detailed-stats", "--hide-header",
+        "--reporting-interval", "1",
+    )[1]  # fmt: skip
+    assert [line.split(", ")[1] for line in detailed.splitlines()] == ["0"] * detailed.count("\n")
+    assert detailed
+
+
+def test_a_groups_offsets_are_committed_and_the_timeout_is_said(run: Run) -> None:
+    fill(run, "one", 50)
+    words = ("--topic", "one", "--group", "perf", "--timeout", "500", "--json", "--num-records")
+    assert json.loads(run("consumer-perf-test", *words, "50")[1])["data.consumed.in.nMsg"] == 50
+    code, out, err = run("consumer-perf-test", *words, "1")
+    assert (code, json.loads(out)["data.consumed.in.nMsg"]) == (0, 0)
+    assert err.startswith(
+        "WARNING: Exiting before consuming the expected number of records: timeout (500 ms) exceeded."
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--topic", "t"], "Exactly one of the following arguments is required: [messages], [num-records]"),
+        (["--num-records", "1"], "Exactly one of the following arguments is required: [topic], [include]"),
+        (
+            ["--topic", "t", "--num-records", "1", "--messages", "1"],
+            "Exactly one of the following arguments is required",
+        ),
+        (
+            ["--topic", "t", "--num-records", "1", "--reporting-interval", "0"],
+            "Reporting interval must be greater than 0.",
+        ),
+        (["--topic", "t", "--num-records", "1", "--date-format", "bb"], "Illegal pattern character 'b'"),
+    ],
+)
+def test_a_wrong_command_line_of_the_consumer(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["consumer-perf-test", "--bootstrap-server", "127.0.0.1:1", *words]) == 1
+    assert capsys.readouterr().err.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        ("yyyy-MM-dd HH:mm:ss:SSS", "2026-03-01 15:04:05:006"),
+        ("h:m a, MMM d ''yy", "3:4 PM, Mar 1 '26"),
+        ("EEEE 'o''clock' MMMM D", "Sunday o'clock March 60"),
+        ("E k K", "Sun 15 3"),
+    ],
+)
+def test_times_are_written_as_java_does(pattern: str, text: str) -> None:
+    moment_s = time.mktime((2026, 3, 1, 15, 4, 5, 0, 0, -1))
+    assert format_time(pattern, int(moment_s) * 1000 + 6) == text
