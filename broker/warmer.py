@@ -1,17 +1,18 @@
 """Worker threads that bring files into memory, so that the loop never waits for a device.
 
-`when_warm` tries, has what is missing read, and tries again. A thread reads through leased descriptors only and reports
-through the reactor. The threads are made when they are first needed; they end with the process, since one that hangs in
-a device cannot be told to stop.
+`when_warm` tries, has what is missing read, and tries again. A thread touches nothing but leased descriptors, and it
+reports through the reactor. The threads are trio's, which keeps idle ones for some seconds.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
+from collections import deque
 from collections.abc import Callable, Sequence
-from queue import SimpleQueue
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+
+from trio.lowlevel import start_thread_soon
 
 from ..storage.pending import Pending
 from ..storage.warmth import ColdRange, ColdRead, WarmJob
@@ -46,36 +47,38 @@ class Warmer:
     def __init__(self, reactor: Reactor, cache: HandleCache) -> None:
         self._reactor = reactor
         self._cache = cache
-        self._queue: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._threads: list[threading.Thread] = []
-        self._under_way = 0
+        self._waiting: deque[tuple[Job, Callable[[], None] | None]] = deque()
+        self._running = 0
 
     def run(self, job: Job, then: Callable[[], None] | None = None) -> None:
         """Has a thread run `job`; then, on the loop, finishes it and calls `then`, also if it failed."""
+        self._waiting.append((job, then))
+        self._begin()
 
-        def in_thread() -> None:
-            try:
-                job.run()
-            except OSError as error:
-                log.warning("a file could not be read ahead of its use: %s", error)
-            self._reactor.call_from_thread(on_loop)
+    def _begin(self) -> None:
+        while self._waiting and self._running < THREADS:
+            job, then = self._waiting.popleft()
+            self._running += 1
+            start_thread_soon(partial(self._run, job, then), lambda _: None, "klamm warmer")
 
-        def on_loop() -> None:
-            self._under_way -= 1
-            job.finish()
-            if then is not None:
-                then()
+    def _run(self, job: Job, then: Callable[[], None] | None) -> None:
+        """In the thread."""
+        failure: Exception | None = None
+        try:
+            job.run()
+        except Exception as error:
+            failure = error
+        self._reactor.call_from_thread(partial(self._finish, job, then, failure))
 
-        self._under_way += 1
-        if len(self._threads) < min(self._under_way, THREADS):
-            thread = threading.Thread(target=self._work, name="klamm-warmer", daemon=True)
-            self._threads.append(thread)
-            thread.start()
-        self._queue.put(in_thread)
-
-    def _work(self) -> None:
-        while True:
-            self._queue.get()()
+    def _finish(self, job: Job, then: Callable[[], None] | None, failure: Exception | None) -> None:
+        self._running -= 1
+        self._begin()
+        job.finish()
+        if failure is not None:
+            # Whoever asked for it tries to read, and learns what is wrong.
+            log.warning("a file could not be read ahead of its use: %s", failure)
+        if then is not None:
+            then()
 
     def warm(self, ranges: Sequence[ColdRange], then: Callable[[], None]) -> None:
         """Has all ranges read; calls `then` when the last of them is there, never before this returns."""

@@ -102,6 +102,10 @@ class HandleCache:
     def __len__(self) -> int:
         return len(self._open)
 
+    def opened(self) -> list[Handle]:
+        """Those that are open now."""
+        return list(self._open)
+
     def handle(self, path: str) -> Handle:
         """A handle on `path`, closed as yet; the file need not exist before `get`."""
         return Handle(self, path)
