@@ -37,6 +37,8 @@ def _rows(data: bytes, columns: int) -> list[list[str]]:
         lines = data.decode().split("\n")
         if int(lines[0]) != 0:
             raise CheckpointError(f"unknown version {lines[0]}")
+        if lines[-1]:
+            raise CheckpointError("its last line is cut: a number may lack digits")
         rows = [line.split() for line in lines[2 : 2 + int(lines[1])]]
         if len(rows) != int(lines[1]) or any(len(row) != columns for row in rows):
             raise CheckpointError("it ends in its middle")

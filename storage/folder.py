@@ -139,6 +139,9 @@ class DataFolder:
         # From here on an end without `close` is an unclean one. Logs not touched by then lose nothing: their
         # recovery points, which say that all of each is whole, are in the checkpoint.
         remove_if_there(self.files, clean_mark)
+        if self.was_clean:
+            # A mark that comes back after a loss of power would vouch for what is new.
+            self.files.sync_folder(self.path)
 
     def _read_offsets(self, name: str) -> dict[tuple[str, int], int]:
         """A lost or damaged checkpoint costs a longer recovery, no data."""
@@ -167,7 +170,8 @@ class DataFolder:
         path = os.path.join(self.partition_folder(topic, partition), checkpoints.PARTITION_METADATA)
         try:
             data = read_file(self.files, path)
-            return None if data is None else checkpoints.decode_partition_metadata(data)
+            # A loss of power soon after it was made leaves it empty, and nothing in its log that anybody was promised.
+            return checkpoints.decode_partition_metadata(data) if data and data.strip(b"\0") else None
         except (OSError, checkpoints.CheckpointError) as error:
             raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{path}: {error}") from error
 
@@ -180,14 +184,14 @@ class DataFolder:
         Raises KafkaError(INCONSISTENT_TOPIC_ID) if it has another.
         """
         folder = self.partition_folder(topic, partition)
-        if (topic, partition) in self._partitions:
-            found = self.topic_id(topic, partition)
-            if found is not None and found != topic_id:
-                raise KafkaError(ErrorCode.INCONSISTENT_TOPIC_ID, f"{folder} belongs to another topic id")
+        found = self.topic_id(topic, partition) if (topic, partition) in self._partitions else None
+        if found is not None and found != topic_id:
+            raise KafkaError(ErrorCode.INCONSISTENT_TOPIC_ID, f"{folder} belongs to another topic id")
         try:
             self.files.make_folder(folder)
-            metadata = checkpoints.encode_partition_metadata(topic_id)
-            replace_file(self.files, os.path.join(folder, checkpoints.PARTITION_METADATA), metadata, sync=False)
+            if found is None:
+                metadata = checkpoints.encode_partition_metadata(topic_id)
+                replace_file(self.files, os.path.join(folder, checkpoints.PARTITION_METADATA), metadata, sync=False)
         except OSError as error:
             raise storage_error(error, f"cannot create {folder}") from error
         self._partitions.add((topic, partition))
@@ -249,17 +253,22 @@ class DataFolder:
 
     # --- checkpoints and the end ----------------------------------------------------------------------------------
 
-    def checkpoint(self) -> None:
-        """Writes recovery points, log starts and high watermarks of all partitions. Raises KafkaError."""
+    def checkpoint(self, *, sync: bool = False) -> None:
+        """Writes recovery points, log starts and high watermarks of all partitions, with `sync` to the device; always
+        so in a folder with a log of flush.messages=1, whose start DeleteRecords may have moved. Raises KafkaError."""
         for key, log in self._open.items():
             self._recovery_points[key] = log.recovery_point
             self._log_start_offsets[key] = log.log_start_offset
             self._high_watermarks[key] = log.high_watermark
         starts = {key: offset for key, offset in self._log_start_offsets.items() if offset > 0}
+        sync = sync or any(log.config.flushes_before_ack for log in self._open.values())
         try:
-            self._replace(checkpoints.RECOVERY_POINTS, checkpoints.encode_offsets(self._recovery_points))
-            self._replace(checkpoints.LOG_START_OFFSETS, checkpoints.encode_offsets(starts))
-            self._replace(checkpoints.HIGH_WATERMARKS, checkpoints.encode_offsets(self._high_watermarks))
+            for name, offsets in (
+                (checkpoints.RECOVERY_POINTS, self._recovery_points),
+                (checkpoints.LOG_START_OFFSETS, starts),
+                (checkpoints.HIGH_WATERMARKS, self._high_watermarks),
+            ):
+                self._replace(name, checkpoints.encode_offsets(offsets), sync=sync)
         except OSError as error:
             raise storage_error(error, f"checkpoint in {self.path}") from error
 
@@ -282,7 +291,7 @@ class DataFolder:
                 log.close(sync=sync and not at_once)
             if at_once:
                 self._sync_at_once(good)
-            self.checkpoint()
+            self.checkpoint(sync=sync)
             if all(log.closed_well for log in self._open.values()):
                 self._replace(checkpoints.CLEAN_SHUTDOWN, checkpoints.encode_clean_shutdown(-1), sync=sync)
         except OSError as error:

@@ -99,6 +99,17 @@ class SortedIndex:
         number = self._search(value - 1, 1)
         return self[number] if number < len(self) else None
 
+    def keep_ascending(self) -> None:
+        """Drops what follows the first entry that is not above its predecessor in both columns: a loss of power may
+        leave zeros in place of any part that was not on the device, and a search would be led astray by them."""
+        data = self.handle.pread(self._on_disk * self._entry.size, 0)
+        last_key = last_value = -1
+        for number, (key, value) in enumerate(self._entry.iter_unpack(data)):
+            if key <= last_key or value <= last_value:
+                self._keep(number)
+                return
+            last_key, last_value = key, value
+
     def keep_values_below(self, value: int) -> None:
         """Drops the entries at the end whose value is `value` or more."""
         self._keep(self._search(value - 1, 1))

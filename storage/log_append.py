@@ -141,6 +141,8 @@ class AppendingLog(FlushingLog):
                 or now_ms > self._roll_wall_ms
                 or last_offset > self._roll_offset
             ):
+                if self.config.flushes_before_ack:
+                    self.flush_data()  # or a loss of power could take the end of this segment and leave the next one
                 segment = self._roll(now_ms)
                 position = 0
             fd = segment.handle.get()

@@ -34,6 +34,9 @@ class FlushingLog(LogState):
         if self.recovery_point >= self.log_end_offset:
             return None
         self._save_epochs()
+        # So that a start after a crash need not walk the batches before the recovery point for their producers.
+        self._snapshots.take(self.log_end_offset, self.producers)
+        self._snapshots.remove_strays(set(self._segments.bases))
         segments = self._segments.items[self._segments.number_of(self.recovery_point) :]
         for segment in segments:
             segment.load()

@@ -125,12 +125,19 @@ class LogState:
         self.files.make_folder(self.folder)
         trusted_offset = MAX_INT64 if clean else self.recovery_point
         found = recover_log(self._cache, self.folder, self.config, trusted_offset, verify=not clean)
+        again_from = None
         if clean and self.recovery_point < found.log_end_offset:
             # A clean end vouches for what was open then. This log was not since an unclean end before that, or its
             # bytes were not waited for: only its own recovery point says what is on the device.
+            again_from = self.recovery_point
+        elif self.recovery_point > found.log_end_offset >= self.log_start_offset:
+            # It speaks of more than there is: another log of this name, or bytes that the device has lost.
+            again_from = 0
+        if again_from is not None:
+            self.recovery_point = again_from
             for segment in found.segments.items:
                 segment.discard()
-            found = recover_log(self._cache, self.folder, self.config, self.recovery_point, verify=True)
+            found = recover_log(self._cache, self.folder, self.config, again_from, verify=True)
         self._segments, self._snapshots = found.segments, found.snapshots
         self.leader_epochs, self.producers = found.leader_epochs, found.producers
         if not found.segments.items or self.log_start_offset > found.log_end_offset:

@@ -93,9 +93,10 @@ def recover_log(cache: HandleCache, folder: str, config: LogConfig, trusted_offs
             for _, header in segment.headers():
                 leader_epochs.assign(header.partition_leader_epoch, header.base_offset)
     first = segments.number_of(trusted_offset)
-    # What is walked with `verify` loses its transaction index from there on: the producers must be known as they were
-    # before it, and their later snapshots are made again on the way.
-    state, snapshot_offset = snapshots.load(segments.bases[first] if verify and segments.bases else NEWEST)
+    # What is behind the trusted offset loses its transaction index: the producers must be known as they were there or
+    # before, and their later snapshots are made again on the way.
+    trusted_from = max(trusted_offset, segments.bases[first]) if verify and segments.bases else NEWEST
+    state, snapshot_offset = snapshots.load(trusted_from)
     caught_up = False
 
     def catch_up(offset: int) -> None:
@@ -152,13 +153,18 @@ def recover_segment(
 
     Returns the offset after the last batch, and whether something was cut.
     """
-    segment.load_as_is()
-    if segment.size > 16 and segment.read(16, 1)[0] in (0, 1):
+    if verify:
+        segment.load_trusted(trusted_offset)
+    else:
+        segment.load_as_is()
+    head = segment.read(0, 17)
+    # (Zeros, which a loss of power leaves, are no message: it has a length.)
+    if len(head) == 17 and head[16] in (0, 1) and any(head[8:12]):
         raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{segment.handle.path} holds message sets of magic 0 or 1")
     entry = segment.offset_index.floor(trusted_offset - 1 - segment.base_offset)
     segment.reset_indexes(entry[0] + 1 if entry else 0)
     if verify:
-        segment.transactions.keep_below(segment.base_offset + entry[0] + 1 if entry else 0)
+        segment.transactions.keep_below(trusted_offset)
     end = start = entry[1] if entry else 0
     next_offset = segment.base_offset
     segment.first_timestamp_ms = None
@@ -182,6 +188,7 @@ def recover_segment(
         return next_offset, False
     files.truncate(segment.handle.get(), end)
     segment.size = end
+    segment.transactions.keep_below(next_offset)
     return next_offset, True
 
 

@@ -202,6 +202,23 @@ class Segment:
         if missing:
             raise ColdRead(missing)
 
+    def load_trusted(self, end_offset: int) -> None:
+        """Opens what is on disk after a crash, and keeps of the indexes what they say of batches before `end_offset`,
+        which is on the device; beyond it a loss of power may have left anything."""
+        self.size = self._cache.files.size(self.handle.get())
+        self._loaded = True
+        try:
+            self.offset_index.load()
+            self.time_index.load()
+        except FileNotFoundError:
+            self.reset_indexes(0)
+            return
+        self.offset_index.keep_ascending()
+        self.time_index.keep_ascending()
+        self.offset_index.keep_keys_below(end_offset - self.base_offset)
+        last = self.offset_index.last
+        self.reset_indexes(last[0] + 1 if last is not None and self._names_its_batch(last) else 0)
+
     def _indexes_are_sound(self) -> bool:
         """Does the last entry point at the batch it names? A crash of Kafka, which maps them, leaves zeros behind."""
         last, timed = self.offset_index.last, self.time_index.last
@@ -210,10 +227,13 @@ class Segment:
         if last is None:
             # A segment shorter than the interval has no entry; a longer one must have.
             return len(self.time_index) <= 1 and self.size <= 2 * LOOKUP_BLOCK_BYTES
-        if last[1] <= 0:
-            return False  # the first batch never has an entry
-        for _, header in walk_headers(self.handle, last[1], self.size):
-            return header.last_offset == self.base_offset + last[0]
+        return self._names_its_batch(last)
+
+    def _names_its_batch(self, entry: tuple[int, int]) -> bool:
+        """Does the batch at the position of an offset index's entry end at its offset? The first never has an entry."""
+        if entry[1] > 0:
+            for _, header in walk_headers(self.handle, entry[1], self.size):
+                return header.last_offset == self.base_offset + entry[0]
         return False
 
     def _rebuild_indexes(self) -> None:

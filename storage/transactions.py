@@ -128,7 +128,8 @@ def _sound_part(data: bytes) -> bytes:
     data = data[: len(data) // _ENTRY.size * _ENTRY.size]
     before = -1
     for number, (version, _, first_offset, last_offset, _) in enumerate(_ENTRY.iter_unpack(data)):
-        if version != _VERSION or not first_offset <= last_offset or last_offset <= before:
+        # (A marker stands behind the first record. Zeros, which a loss of power leaves, are no entry.)
+        if version != _VERSION or first_offset >= last_offset or last_offset <= before:
             return data[: number * _ENTRY.size]
         before = last_offset
     return data

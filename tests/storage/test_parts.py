@@ -211,7 +211,10 @@ def test_checkpoints_have_kafkas_bytes() -> None:
     assert checkpoints.encode_clean_shutdown(16) == b'{"version":0,"brokerEpoch":16}'
 
 
-@pytest.mark.parametrize("data", [b"", b"1\n0\n", b"0\n", b"0\n2\na 0 5\n", b"0\n1\na 0\n", b"0\n1\na x 5\n", b"\xff"])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"1\n0\n", b"0\n", b"0\n2\na 0 5\n", b"0\n1\na 0\n", b"0\n1\na x 5\n", b"\xff", b"0\n1\n1 0 5", b"0\n1\n1 5"],
+)
 def test_damaged_checkpoints(data: bytes) -> None:
     with pytest.raises(checkpoints.CheckpointError):
         checkpoints.decode_offsets(data)
