@@ -26,11 +26,12 @@ NO_PRODUCER = -1
 
 
 class Stored(NamedTuple):
-    """A record of the log; `producer_id`: in whose transaction."""
+    """A record of the log; `producer_id`, `producer_epoch`: in whose transaction."""
 
     key: bytes
     value: bytes | None
     producer_id: int = NO_PRODUCER
+    producer_epoch: int = -1
 
 
 class Marker(NamedTuple):
@@ -38,6 +39,7 @@ class Marker(NamedTuple):
 
     producer_id: int
     commit: bool
+    producer_epoch: int = 0
 
 
 def decoded(entry: Stored) -> CoordinatorRecord:
@@ -81,6 +83,8 @@ class Bench:
         self.settings = settings or GroupSettings()
         self.now_ms = START_MS
         self.log: list[Stored | Marker] = []
+        #: Where batches end: a log is never seen, nor cut, in the middle of one.
+        self.batch_ends = {0}
         self.high_watermark = 0
         self.held = False
         self.fail_next: ErrorCode | None = None
@@ -129,9 +133,9 @@ class Bench:
             self.apply(self.shard.append_failed(effects, error, self.now_ms))
             return
         self.unwritten -= groups
-        producer_id = effects.producer[0] if effects.producer is not None else NO_PRODUCER
         for record in effects.records:
-            self.store(Stored(*records.to_bytes(record), producer_id))
+            self.store(Stored(*records.to_bytes(record), *(effects.producer or ())))
+        self.batch_ends.add(len(self.log))
         for reply in effects.replies:
             self.parked.park(len(self.log), reply)
         if not self.held:
@@ -143,9 +147,10 @@ class Bench:
         replay_entry(self.shard, entry, len(self.log))
         self.log.append(entry)
 
-    def end_transaction(self, producer_id: int, commit: bool) -> None:
+    def end_transaction(self, producer_id: int, commit: bool, producer_epoch: int = 0) -> None:
         """The producer's transaction coordinator has its marker written here."""
-        self.store(Marker(producer_id, commit))
+        self.store(Marker(producer_id, commit, producer_epoch))
+        self.batch_ends.add(len(self.log))
         if not self.held:
             self.high_watermark = len(self.log)
         self.check_rebuilt()
@@ -164,6 +169,7 @@ class Bench:
     def rebuild(self) -> None:
         """A new leader reads the log. What was not yet on all replicas has been lost with the old one."""
         del self.log[self.high_watermark :]
+        self.batch_ends = {end for end in self.batch_ends if end <= len(self.log)}
         self.shard = self.rebuilt()
         self.parked = Parked()
         self.unwritten.clear()
