@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: run test bench fuzz lint format clean
+.PHONY: run test bench fuzz kills lint format clean
 
 run: $(VENV)/.run
 	$(BIN)/klamm serve $(ARGS)
@@ -27,6 +27,10 @@ bench: $(VENV)/.dev
 # A million damaged messages and thousands of schemas that nobody wrote; `make test` does the same on a small scale.
 fuzz: $(VENV)/.dev
 	KLAMM_FUZZ_INPUTS=1000000 KLAMM_FUZZ_SCHEMAS=2000 $(BIN)/pytest tests/wire/test_bounds.py tests/wire/test_random_schemas.py $(ARGS)
+
+# Coordinators killed under clients that consume, process and produce exactly once: 5,000 seeds, and 200 real kill -9.
+kills: $(VENV)/.dev
+	KLAMM_KILL_SEEDS=5000 KLAMM_PROCESS_KILLS=200 $(BIN)/pytest tests/coordinator/test_kills.py tests/coordinator/test_process_kills.py $(ARGS)
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
