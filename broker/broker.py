@@ -6,9 +6,10 @@ loop's thread.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from random import Random
@@ -17,19 +18,20 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 
 from ..storage.config import LogConfig
-from ..storage.folder import DataFolder
+from ..storage.log_manager import METADATA_TOPIC
 from ..wire.errors import ErrorCode, KafkaError
 from ..wire.messages.create_topics import CreatableTopic, CreatableTopicConfig
 from .context import RequestContext
 from .fetch_sessions import FetchSessions
 from .flusher import flush_when_due
 from .group_commit import GroupCommit, most_logs
+from .log_dir_failures import LogDirFailures
 from .log_reader import read_chunks
 from .metadata.controller import Controller, Registration
-from .metadata.image import BROKER_RESOURCE, Catalogue, Delta, Endpoint
+from .metadata.image import BROKER_RESOURCE, Catalogue, Delta, Endpoint, PartitionImage, TopicImage
 from .metadata.metadata_log import MetadataLog
 from .metadata.producer_ids import ProducerIds
-from .partitions import METADATA_TOPIC, Partitions
+from .partitions import Partitions
 from .reactor import Reactor
 from .server import Address, Listener, bind
 from .timers import Timers
@@ -37,9 +39,12 @@ from .warmer import Warmer
 
 if TYPE_CHECKING:
     from ..storage.log import Log
+    from ..storage.log_manager import LogManager
     from .config import Config
     from .coordinators import Coordinators
     from .transaction_coordinators import TransactionCoordinators
+
+log = logging.getLogger("klamm.broker")
 
 #: The metadata log's topic id: Kafka's Uuid.METADATA_TOPIC_ID.
 METADATA_TOPIC_ID: Final = bytes(15) + b"\1"
@@ -55,31 +60,35 @@ def system_clock() -> int:
 
 
 class Broker:
-    """`folder` is open and locked; `clock` gives epoch milliseconds. Raises KafkaError where the disk fails."""
+    """The folders of `logs` are open and locked; `clock` gives epoch ms. Raises KafkaError where a disk fails."""
 
     def __init__(
-        self, config: Config, folder: DataFolder, clock: Callable[[], int] = system_clock, random: Random | None = None
+        self, config: Config, logs: LogManager, clock: Callable[[], int] = system_clock, random: Random | None = None
     ) -> None:
         self.config = config
-        self.folder = folder
+        self.logs = logs
         self.now_ms = clock
         self.node_id: int = config.get("node.id")
         self.rack: str | None = config.get("broker.rack")
-        self.cluster_id = folder.cluster_id
+        self.cluster_id = logs.cluster_id
         self.max_request_bytes: int = config.get("socket.request.max.bytes")
         self.fetch_max_bytes: int = config.get("fetch.max.bytes")
         self.timers = Timers()
         self.reactor = Reactor(self.timers, clock)
-        self.warmer = Warmer(self.reactor, folder.cache)
+        self.warmer = Warmer(self.reactor, logs.cache)
         self.listeners: list[Listener] = []
         #: API key << 16 | version -> how many requests were read.
         self.requests: defaultdict[int, int] = defaultdict(int)
         self.fetch_sessions = FetchSessions(config.get("max.incremental.fetch.session.cache.slots"), random or Random())
-        self.catalogue = Catalogue(folder.cluster_id)
+        self.catalogue = Catalogue(logs.cluster_id)
+        self.log_dir_failures = LogDirFailures(self)
+        #: Why the broker stops by itself; None while it need not.
+        self.halted: str | None = None
+        self._stop: trio.Event | None = None
         self._metadata_log_files = self._open_metadata_log()
-        self.group_commit = GroupCommit(self.reactor, self._metadata_log_files, most_logs(folder.cache.limit))
+        self.group_commit = GroupCommit(self.reactor, self._metadata_log_files, most_logs(logs.cache.limit))
         self.partitions = Partitions(
-            self.node_id, self.catalogue, folder, config.log_configs, clock, self.group_commit.ask, self.warmer
+            self.node_id, self.catalogue, logs, config.log_configs, clock, self.group_commit.ask, self.warmer
         )
         self.metadata_log = MetadataLog(
             self.catalogue, lambda batch: self._metadata_log_files.append_as_follower(batch, now_ms=clock())
@@ -102,7 +111,9 @@ class Broker:
     # --- the metadata log -----------------------------------------------------------------------------------------
 
     def _open_metadata_log(self) -> Log:
-        return self.folder.create(METADATA_TOPIC, 0, METADATA_TOPIC_ID, self._metadata_log_config(), self.now_ms())
+        return self.logs.metadata_dir.create(
+            METADATA_TOPIC, 0, METADATA_TOPIC_ID, self._metadata_log_config(), self.now_ms()
+        )
 
     def _metadata_log_config(self) -> LogConfig:
         """What is durable before it is answered includes changes of the catalogue: a rare fsync on the loop."""
@@ -115,6 +126,7 @@ class Broker:
         metadata_log.load(chunk.batches for chunk in read_chunks(files, files.log_start_offset, end))
         self._take_dynamic_configs()
         metadata_log.listeners += (self._on_delta, self.partitions.on_delta)
+        self.partitions.assign = self._assign_folder
         now_ms = self.now_ms()
         metadata_log.open_epoch(self.node_id, now_ms)
         metadata_log.commit(controller.bootstrap(), now_ms)
@@ -126,11 +138,22 @@ class Broker:
                 for address in addresses
             },
             rack=self.rack,
-            log_dirs=[self.folder.directory_id],
+            log_dirs=self.logs.directory_ids,
         )
         metadata_log.commit(controller.register_broker(registration), now_ms)
-        for changes in controller.elect_leaders(self.node_id, new_epochs=not self.folder.was_clean):
+        for changes in controller.found_logs(self.node_id, self._found_logs()):
             metadata_log.commit(changes, now_ms)
+        for changes in controller.unled(self.node_id, self.logs.directory_ids):
+            metadata_log.commit(changes, now_ms)
+        for changes in controller.elect_leaders(self.node_id, new_epochs=not self.logs.was_clean):
+            metadata_log.commit(changes, now_ms)
+
+    def _found_logs(self) -> Iterator[tuple[str, int, bytes]]:
+        """(topic, partition, directory id) of the logs there are, where the catalogue may not know their folder."""
+        for topic, partition in self.logs.partitions():
+            folder = self.logs.folder_of(topic, partition)
+            if folder is not None:
+                yield topic, partition, folder.directory_id
 
     def _on_delta(self, delta: Delta) -> None:
         if any(kind == BROKER_RESOURCE for kind, _ in delta.changed_configs):
@@ -141,7 +164,7 @@ class Broker:
         configs = self.catalogue.configs
         self.config.set_dynamic(configs(BROKER_RESOURCE, ""), configs(BROKER_RESOURCE, str(self.node_id)))
         self._metadata_log_files.configure(self._metadata_log_config())
-        self.folder.producer_expiration_ms = self.config.get("producer.id.expiration.ms")
+        self.logs.producer_expiration_ms = self.config.get("producer.id.expiration.ms")
         for listener in self.listeners:
             listener.max_connections = self.config.get("max.connections")
         self.partitions.reconfigure()
@@ -192,6 +215,17 @@ class Broker:
         address = self.listeners[0].address
         return address.host, address.port
 
+    def _assign_folder(self, topic: TopicImage, partition: PartitionImage, directory_id: bytes) -> None:
+        """A partition's log lies there: what Kafka's broker tells the controller by AssignReplicasToDirs (KIP-858)."""
+        self.commit(self.controller.assign_directory(topic, partition, self.node_id, directory_id))
+
+    def halt(self, reason: str) -> None:
+        """Nothing can be served any more: `serve` ends."""
+        log.critical("%s", reason)
+        self.halted = self.halted or reason
+        if self._stop is not None:
+            self._stop.set()
+
     # --- the loop -------------------------------------------------------------------------------------------------
 
     def bind(self) -> list[Address]:
@@ -204,7 +238,7 @@ class Broker:
 
     async def serve(self, stop: trio.Event, ready: Callable[[], None] = lambda: None) -> None:
         """Accept connections and answer them until `stop`; then let answers leave, and close."""
-        self.folder.cache.serves_loop = True
+        self.logs.cache.serves_loop = True
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.reactor.run)
             interval_ms = self.config.get("log.flush.scheduler.interval.ms")
@@ -215,7 +249,9 @@ class Broker:
             self.coordinators.start()
             self.transactions.start()
             ready()
-            await stop.wait()
+            self._stop = stop
+            if self.halted is None:
+                await stop.wait()
             for listener in self.listeners:
                 listener.close()
             with trio.move_on_after(STOP_GRACE_S):
@@ -233,7 +269,7 @@ class Broker:
         get = self.config.get
         self._repeat(get("log.retention.check.interval.ms"), self._apply_retention)
         self._repeat(get("producer.id.expiration.check.interval.ms"), self._expire_producers)
-        self._repeat(get("log.flush.offset.checkpoint.interval.ms"), self.folder.checkpoint)
+        self._repeat(get("log.flush.offset.checkpoint.interval.ms"), self.logs.checkpoint)
         idle_ms = get("connections.max.idle.ms")
         if idle_ms > 0:
             self._repeat(max(1000, idle_ms // 10), lambda: self._close_idle(idle_ms))

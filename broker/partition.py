@@ -135,9 +135,9 @@ class Partition:
             return ErrorCode.NONE
         return ErrorCode.FENCED_LEADER_EPOCH if epoch < self.leader_epoch else ErrorCode.UNKNOWN_LEADER_EPOCH
 
-    def removed(self) -> None:
-        """The topic was deleted: nobody is left waiting."""
-        self._send_away(KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER))
+    def removed(self, error: ErrorCode = ErrorCode.NOT_LEADER_OR_FOLLOWER) -> None:
+        """The topic was deleted, or the log is out of reach: nobody is left waiting."""
+        self._send_away(KafkaError(error))
 
     def _send_away(self, error: KafkaError) -> None:
         for waiter in tuple(self.waiters):

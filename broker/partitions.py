@@ -9,23 +9,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from ..storage.config import LogConfig
 from ..wire.errors import ErrorCode, KafkaError
-from .metadata.image import TOPIC_RESOURCE, Catalogue, Delta
+from .metadata.image import TOPIC_RESOURCE, Catalogue, Delta, PartitionImage, TopicImage, is_online
 from .partition import Partition
 
 if TYPE_CHECKING:
     from ..storage.folder import DataFolder
     from ..storage.log import Log
+    from ..storage.log_manager import LogManager
     from .group_commit import AskFlush
     from .warmer import Warmer
 
 logger = logging.getLogger("klamm.partitions")
-
-#: The metadata log is no partition of a topic.
-METADATA_TOPIC: Final = "__cluster_metadata"
 
 
 class Traffic:
@@ -52,7 +50,7 @@ class Partitions:
         self,
         node_id: int,
         catalogue: Catalogue,
-        folder: DataFolder,
+        logs: LogManager,
         log_configs: Callable[[Mapping[str, str]], Mapping[str, str]],
         clock: Callable[[], int],
         ask_flush: AskFlush,
@@ -60,11 +58,13 @@ class Partitions:
     ) -> None:
         self._node_id = node_id
         self._catalogue = catalogue
-        self._folder = folder
+        self._logs = logs
         self._log_configs = log_configs
         self._clock = clock
         self._ask_flush = ask_flush
         self._warmer = warmer
+        #: Has the catalogue say which folder a partition's log lies in (16 bytes). Raises KafkaError.
+        self.assign: Callable[[TopicImage, PartitionImage, bytes], None] = lambda topic, partition, directory_id: None
         self._open: dict[tuple[str, int], Partition] = {}
         self.gone = Traffic()
 
@@ -79,9 +79,15 @@ class Partitions:
     def _touch(self, topic: str, index: int) -> Partition | None:
         image = self._catalogue.topic(topic)
         found = image.partitions.get(index) if image is not None else None
-        if image is None or found is None or found.leader != self._node_id:
+        if image is None or found is None or self._node_id not in found.replicas:
+            return None
+        if self._logs.folder_of(topic, index) is None and not self._may_create(found):
+            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"Partition {topic}-{index} is offline")
+        if found.leader != self._node_id:
             return None
         log = self._open_log(topic, index, image.topic_id, image.configs)
+        self._tell_folder(image, found)
+        found = image.partitions[index]
         log.assign_leader_epoch(found.leader_epoch)
         if log.config.flushes_before_ack:
             # A process that was killed has left batches in the page cache. Whoever reads them must not lose them.
@@ -93,17 +99,28 @@ class Partitions:
         self._warmer.chore(partial(log.apply_retention, self._clock()))
         return partition
 
+    def _may_create(self, partition: PartitionImage) -> bool:
+        """Whether there is no log of the partition yet: else it lies in a folder that is not there."""
+        return is_online(partition, self._node_id, self._logs.directory_ids)
+
+    def _tell_folder(self, topic: TopicImage, partition: PartitionImage) -> None:
+        """The catalogue knows which folder the log lies in before there is anything in it."""
+        folder = self._logs.folder_of(topic.name, partition.index)
+        assigned = partition.directories[partition.replicas.index(self._node_id)]
+        if folder is not None and folder.directory_id != assigned:
+            self.assign(topic, partition, folder.directory_id)
+
     def _open_log(self, topic: str, index: int, topic_id: bytes, configs: Mapping[str, str]) -> Log:
         config = LogConfig.from_strings(self._log_configs(configs))
         try:
-            return self._folder.create(topic, index, topic_id, config, self._clock())
+            return self._logs.create(topic, index, topic_id, config, self._clock())
         except KafkaError as error:
             if error.code != ErrorCode.INCONSISTENT_TOPIC_ID:
                 raise
         # A topic of this name was deleted and the process killed before its files were.
         logger.warning("removing the files of an earlier topic %s, partition %d", topic, index)
-        self._folder.delete(topic, index)
-        return self._folder.create(topic, index, topic_id, config, self._clock())
+        self._logs.delete(topic, index)
+        return self._logs.create(topic, index, topic_id, config, self._clock())
 
     def on_delta(self, delta: Delta) -> None:
         """The catalogue has changed: deleted topics lose their logs, changed configs and leaders take effect."""
@@ -113,15 +130,33 @@ class Partitions:
                 if partition is not None:
                     partition.removed()
                     self.gone.add(partition)
-                self._folder.delete(topic.name, index)
+                self._delete_log(topic.name, index)
         for kind, name in delta.changed_configs:
             if kind == TOPIC_RESOURCE:
                 self._reconfigure(name)
         for topic, _, after in delta.changed_partitions:
             partition = self._open.get((topic.name, after.index))
-            if partition is not None and after.leader_epoch != partition.leader_epoch:
+            if partition is not None and after.leader != self._node_id:
+                del self._open[topic.name, after.index]
+                self.gone.add(partition)
+                partition.removed()
+            elif partition is not None and after.leader_epoch != partition.leader_epoch:
                 partition.leader_epoch = after.leader_epoch
                 partition.log.assign_leader_epoch(after.leader_epoch)
+
+    def _delete_log(self, topic: str, index: int) -> None:
+        try:
+            self._logs.delete(topic, index)
+        except KafkaError as error:
+            logger.warning("%s-%d: %s", topic, index, error)
+
+    def folder_failed(self, folder: DataFolder) -> None:
+        """The partitions in one of log.dirs are out of reach: who waits for them is told."""
+        for key in folder.partitions():
+            partition = self._open.pop(key, None)
+            if partition is not None:
+                self.gone.add(partition)
+                partition.removed(ErrorCode.KAFKA_STORAGE_ERROR)
 
     def reconfigure(self) -> None:
         """The broker's configs have changed, and with them those that topics follow."""
@@ -137,4 +172,4 @@ class Partitions:
             partition = self._open.get((topic, index))
             if partition is not None:
                 partition.log.configure(config)
-                partition.log.expiration_ms = self._folder.producer_expiration_ms
+                partition.log.expiration_ms = self._logs.producer_expiration_ms

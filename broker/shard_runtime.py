@@ -92,7 +92,7 @@ class ShardRuntime(ABC, Generic[S, E]):
     def start(self) -> None:
         """Load the shards that have data soon, so that what waits for time to pass in them does so."""
         self._broker.metadata_log.listeners.append(self._on_delta)
-        stored = [index for topic, index in self._broker.folder.partitions() if topic == self.topic]
+        stored = [index for topic, index in self._broker.logs.partitions() if topic == self.topic]
         self._load_next(sorted(stored))
 
     def _load_next(self, indexes: list[int]) -> None:
@@ -225,7 +225,7 @@ class ShardRuntime(ABC, Generic[S, E]):
             try:
                 partition = self._broker.partitions.get(self.topic, index)
             except KafkaError as error:
-                log.error("%s-%d cannot be opened: %s", self.topic, index, error)
+                log.warning("%s-%d cannot be opened: %s", self.topic, index, error)
                 return None
             if partition is None:
                 return None
@@ -296,6 +296,11 @@ class ShardRuntime(ABC, Generic[S, E]):
             self._failed.clear()
             for found in tuple(self._shards.values()):
                 self._drop(found)
+        for topic, _, after in delta.changed_partitions:
+            if topic.name == self.topic and after.leader != self._broker.node_id:
+                self._failed.discard(after.index)
+                if (lost := self._shards.get(after.index)) is not None:
+                    self._drop(lost)
         now_ms = self._broker.now_ms()
         for topic in delta.deleted_topics:
             for found in tuple(self._shards.values()):

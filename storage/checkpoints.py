@@ -21,6 +21,8 @@ PARTITION_METADATA = "partition.metadata"
 META_PROPERTIES = "meta.properties"
 CLEAN_SHUTDOWN = ".kafka_cleanshutdown"
 LOCK = ".lock"
+#: Klamm's own: in the log that takes the place of one in another folder, the directory id of that.
+MOVED_FROM = "klamm.moved-from"
 
 
 class CheckpointError(ValueError):

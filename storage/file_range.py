@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from .files import storage_error
 from .handles import Handle, HandleCache
 from .warmth import ColdRange, ColdRead, WarmJob
 
@@ -53,7 +52,7 @@ class FileRange:
         try:
             return self._cache.files.pread(self.fd, self.length, self.position)
         except OSError as error:
-            raise storage_error(error, "read") from error
+            raise self._handle.health.error(error, "read") from error
 
     def send(self, socket_fd: int, position: int, size: int) -> int:
         """Sends at most `size` bytes at `position` of the file to a socket: how many it took. Raises OSError,

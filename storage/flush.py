@@ -70,7 +70,7 @@ class FlushJob:
         self._ran = True
 
     def finish(self, error: OSError | None = None) -> None:
-        """Gives the leases back and moves the log's marks. After an `error` the log has failed.
+        """Gives the leases back and moves the log's marks. After an `error` the log and its log dir have failed.
 
         (What a failed fsync did not write may be dropped from the page cache: it must not be tried again.)
         """
@@ -78,6 +78,7 @@ class FlushJob:
         log = self.log
         if error is not None:
             log.failed = log.failed or f"fsync in {log.folder}: {error}"
+            log.health.fail(log.failed)
         elif self._ran and self._truncations == log.truncations:
             # Else it was cancelled, or what stands below the offset now may be other batches than were synced.
             log.flushed_offset = max(log.flushed_offset, self.offset)

@@ -1,13 +1,13 @@
-"""A broker's data folder: its lock and identity, the partitions in it, and the checkpoints they share.
+"""One of a broker's log.dirs: its lock and identity, the partitions in it, and the checkpoints they share.
 
 Opening it lists partition folders and reads a handful of small files; a partition's own files are opened when it is
-first asked for. Source: kafka.log.LogManager, MetaPropertiesEnsemble, OffsetCheckpointFile, CleanShutdownFileHandler.
-
-Left out: several log.dirs, a failed folder going offline.
+first asked for. `log_manager.py` puts several of them together.
+Source: kafka.log.LogManager, MetaPropertiesEnsemble, OffsetCheckpointFile, CleanShutdownFileHandler.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
@@ -22,7 +22,9 @@ from .config import LogConfig
 from .files import Files, read_file, remove_if_there, replace_file, storage_error, write_all
 from .handles import HandleCache
 from .log import Log
+from .log_dir_health import LogDirHealth
 from .producers import DEFAULT_EXPIRATION_MS
+from .segment import LOG_SUFFIX
 
 #: A stop with so many open logs waits for the device once for all of them: it must be over in seconds.
 SYNC_AT_ONCE_FROM: Final = 32
@@ -45,7 +47,8 @@ class WrongFolderError(Exception):
 
 
 class DataFolder:
-    """See `interface.LogEngine`. Raises KafkaError(KAFKA_STORAGE_ERROR) when the disk fails."""
+    """See `interface.LogEngine`. Raises KafkaError(KAFKA_STORAGE_ERROR) when the disk fails, which takes the folder
+    offline: all of its logs refuse everything from then on."""
 
     def __init__(
         self,
@@ -55,6 +58,7 @@ class DataFolder:
         cluster_id: str | None = None,
         files: Files | None = None,
         open_files: int | None = None,
+        cache: HandleCache | None = None,
         producer_expiration_ms: int = DEFAULT_EXPIRATION_MS,
         new_uuid: Callable[[], bytes] = lambda: uuid.uuid4().bytes,
         random_below: Callable[[int], int] = randrange,
@@ -62,12 +66,18 @@ class DataFolder:
         """Opens the folder, making it if need be, and takes its lock.
 
         `cluster_id` names a new folder (default: one made up) and must fit an old one. `open_files` bounds the
-        descriptors (default: half of the process's limit). `random_below`: see `Log`.
+        descriptors (default: half of the process's limit); `cache` is given in place of it and of `files` where
+        several folders share them. `random_below`: see `Log`.
         Raises FolderLockedError, WrongFolderError.
         """
         self.path = os.path.abspath(path)
-        self.files = files or Files()
-        self.cache = HandleCache(self.files, open_files)
+        self.health = LogDirHealth(self.path)
+        self.health.on_failure = self._went_offline
+        #: Told once, when the folder has gone offline; in the middle of what some log was doing.
+        self.on_failure: Callable[[DataFolder], None] = lambda _: None
+        self.cache = HandleCache(files or Files(), open_files) if cache is None else cache
+        self.files = self.cache.files
+        self.cache.health[self.path] = self.health
         self.producer_expiration_ms = producer_expiration_ms
         self._new_uuid = new_uuid
         self._random_below = random_below
@@ -114,10 +124,17 @@ class DataFolder:
         if properties.get("version") != "1" or "cluster.id" not in properties:
             raise WrongFolderError(f"{self._file(checkpoints.META_PROPERTIES)} is damaged or of another version")
         if properties.get("node.id") != str(node_id):
-            raise WrongFolderError(f"{self.path} belongs to node {properties.get('node.id')}, not {node_id}")
+            raise WrongFolderError(
+                f"Stored node id {properties.get('node.id')} doesn't match previous node id {node_id} in "
+                f"{self._file(checkpoints.META_PROPERTIES)}. If you moved your data, make sure your configured node id "
+                "matches. If you intend to create a new node, you should remove all data in your data directories."
+            )
         self.cluster_id = properties["cluster.id"]
         if cluster_id is not None and cluster_id != self.cluster_id:
-            raise WrongFolderError(f"{self.path} belongs to cluster {self.cluster_id}, not {cluster_id}")
+            raise WrongFolderError(
+                f"Invalid cluster.id in: {self._file(checkpoints.META_PROPERTIES)}. Expected {cluster_id}, but read "
+                f"{self.cluster_id}"
+            )
         try:
             self.directory_id = checkpoints.decode_uuid(properties.get("directory.id", ""))
         except checkpoints.CheckpointError as error:
@@ -157,6 +174,9 @@ class DataFolder:
         """(topic, partition) of every log in the folder, sorted."""
         return sorted(self._partitions)
 
+    def has(self, topic: str, partition: int) -> bool:
+        return (topic, partition) in self._partitions
+
     def open_logs(self) -> dict[tuple[str, int], Log]:
         """The logs that have been touched."""
         return dict(self._open)
@@ -172,7 +192,9 @@ class DataFolder:
             data = read_file(self.files, path)
             # A loss of power soon after it was made leaves it empty, and nothing in its log that anybody was promised.
             return checkpoints.decode_partition_metadata(data) if data and data.strip(b"\0") else None
-        except (OSError, checkpoints.CheckpointError) as error:
+        except OSError as error:
+            raise self.health.error(error, path) from error
+        except checkpoints.CheckpointError as error:
             raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{path}: {error}") from error
 
     def partition_folder(self, topic: str, partition: int) -> str:
@@ -183,17 +205,25 @@ class DataFolder:
 
         Raises KafkaError(INCONSISTENT_TOPIC_ID) if it has another.
         """
+        self._refuse_offline()
         folder = self.partition_folder(topic, partition)
-        found = self.topic_id(topic, partition) if (topic, partition) in self._partitions else None
+        is_new = (topic, partition) not in self._partitions
+        found = None if is_new else self.topic_id(topic, partition)
         if found is not None and found != topic_id:
             raise KafkaError(ErrorCode.INCONSISTENT_TOPIC_ID, f"{folder} belongs to another topic id")
+        if is_new:
+            # Of one that was deleted while the checkpoints could not be written.
+            self._forget_offsets((topic, partition))
         try:
             self.files.make_folder(folder)
             if found is None:
                 metadata = checkpoints.encode_partition_metadata(topic_id)
                 replace_file(self.files, os.path.join(folder, checkpoints.PARTITION_METADATA), metadata, sync=False)
         except OSError as error:
-            raise storage_error(error, f"cannot create {folder}") from error
+            if is_new:
+                with contextlib.suppress(OSError):
+                    self._remove_folder(folder)  # or it would seem to hold a log
+            raise self.health.error(error, f"cannot create {folder}") from error
         self._partitions.add((topic, partition))
         return self.open(topic, partition, config, now_ms)
 
@@ -206,6 +236,7 @@ class DataFolder:
         log = self._open.get(key)
         if log is not None:
             return log
+        self._refuse_offline()
         if key not in self._partitions:
             raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"{topic}-{partition} is not in {self.path}")
         log = Log(
@@ -225,7 +256,11 @@ class DataFolder:
         return log
 
     def delete(self, topic: str, partition: int) -> None:
-        """Removes the log for good. Readers with a lease read on. Nothing if it is not there."""
+        """Removes the log for good. Readers with a lease read on. Nothing if it is not there.
+
+        Raises KafkaError; NoRoomError when it is gone and only the checkpoints could not be written.
+        """
+        self._refuse_offline()
         key = (topic, partition)
         log = self._open.pop(key, None)
         if log is not None:
@@ -239,12 +274,42 @@ class DataFolder:
         try:
             self.files.rename(folder, condemned)
             self._partitions.discard(key)
-            for offsets in (self._recovery_points, self._log_start_offsets, self._high_watermarks):
-                offsets.pop(key, None)
-            self.checkpoint()
+            self._forget_offsets(key)
+            # Before the checkpoints, which want room: this makes some.
             self._remove_folder(condemned)
         except OSError as error:
-            raise storage_error(error, f"cannot delete {folder}") from error
+            raise self.health.error(error, f"cannot delete {folder}") from error
+        self.checkpoint()
+
+    def _forget_offsets(self, key: tuple[str, int]) -> None:
+        for offsets in (self._recovery_points, self._log_start_offsets, self._high_watermarks):
+            offsets.pop(key, None)
+
+    def is_empty(self, topic: str, partition: int) -> bool:
+        """Whether the log, which is not open, has no batch. Raises KafkaError."""
+        return self.size_bytes(topic, partition) == 0
+
+    def size_bytes(self, topic: str, partition: int) -> int:
+        """Bytes of the log's batches, without opening it. Raises KafkaError."""
+        log = self._open.get((topic, partition))
+        if log is not None:
+            return log.size_bytes
+        folder = self.partition_folder(topic, partition)
+        try:
+            return self.files.total_bytes(folder, LOG_SUFFIX)
+        except OSError as error:
+            raise self.health.error(error, folder) from error
+
+    def moved_from(self, topic: str, partition: int) -> bytes | None:
+        """The directory id that the log was moved from, when the other one may still be there."""
+        path = os.path.join(self.partition_folder(topic, partition), checkpoints.MOVED_FROM)
+        try:
+            data = read_file(self.files, path)
+            return None if data is None else checkpoints.decode_uuid(data.decode(errors="replace"))
+        except OSError as error:
+            raise self.health.error(error, path) from error
+        except checkpoints.CheckpointError:
+            return None
 
     def _remove_folder(self, folder: str) -> None:
         for name in self.files.names(folder):
@@ -256,6 +321,7 @@ class DataFolder:
     def checkpoint(self, *, sync: bool = False) -> None:
         """Writes recovery points, log starts and high watermarks of all partitions, with `sync` to the device; always
         so in a folder with a log of flush.messages=1, whose start DeleteRecords may have moved. Raises KafkaError."""
+        self._refuse_offline()
         for key, log in self._open.items():
             self._recovery_points[key] = log.recovery_point
             self._log_start_offsets[key] = log.log_start_offset
@@ -270,7 +336,7 @@ class DataFolder:
             ):
                 self._replace(name, checkpoints.encode_offsets(offsets), sync=sync)
         except OSError as error:
-            raise storage_error(error, f"checkpoint in {self.path}") from error
+            raise self.health.error(error, f"Error while writing to checkpoint file in {self.path}") from error
 
     def flush(self) -> None:
         """Every open log is on the device afterwards, and the checkpoints say so. Raises KafkaError."""
@@ -279,25 +345,37 @@ class DataFolder:
         self.checkpoint()
 
     def close(self, *, sync: bool = True) -> None:
-        """Closes all logs, leaves the mark of a clean shutdown, gives the lock back. Raises KafkaError.
+        """Closes all logs, leaves the mark of a clean shutdown, gives the lock back. Raises KafkaError: the first of
+        what went wrong; the rest is closed as well as may be, and there is no mark.
 
         Without `sync` nothing waits for the device, for a folder that is thrown away afterwards or whose machine is
         trusted to stay up; the next start recovers only what it must.
         """
+        if self.health.offline is not None:
+            self.abandon()
+            return
+        problem: KafkaError | None = None
         try:
             good = [log for log in self._open.values() if log.failed is None]
             at_once = sync and len(good) >= SYNC_AT_ONCE_FROM
             for log in good:
-                log.close(sync=sync and not at_once)
+                try:
+                    log.close(sync=sync and not at_once)
+                except KafkaError as error:
+                    problem = problem or error
             if at_once:
-                self._sync_at_once(good)
+                self._sync_at_once([log for log in good if log.closed_well])
             self.checkpoint(sync=sync)
             if all(log.closed_well for log in self._open.values()):
                 self._replace(checkpoints.CLEAN_SHUTDOWN, checkpoints.encode_clean_shutdown(-1), sync=sync)
+        except KafkaError as error:
+            problem = problem or error
         except OSError as error:
-            raise storage_error(error, f"closing {self.path}") from error
+            raise self.health.error(error, f"closing {self.path}") from error
         finally:
             self.abandon()
+        if problem is not None:
+            raise problem
 
     def _sync_at_once(self, logs: list[Log]) -> None:
         """Moves the recovery points of closed logs to their ends, with one wait for the device. Where that cannot be
@@ -305,6 +383,13 @@ class DataFolder:
         if self.files.sync_everything():
             for log in logs:
                 log.recovery_point = log.log_end_offset
+
+    def leave(self) -> None:
+        """Gives the folder back as it was found: nothing was done in it."""
+        if self.was_clean:
+            with contextlib.suppress(KafkaError):
+                self.close(sync=False)
+        self.abandon()
 
     def abandon(self) -> None:
         """Closes all descriptors and the lock and writes nothing: what a kill leaves behind."""
@@ -314,6 +399,15 @@ class DataFolder:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+    def _went_offline(self) -> None:
+        for log in self._open.values():
+            log.failed = log.failed or self.health.offline
+        self.on_failure(self)
+
+    def _refuse_offline(self) -> None:
+        if self.health.offline is not None:
+            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"Log directory {self.path} is offline")
 
     def _file(self, name: str) -> str:
         return os.path.join(self.path, name)

@@ -8,10 +8,12 @@ descriptor number closed in mid-transfer is soon another file's.
 from __future__ import annotations
 
 import errno
+import os
 from collections import OrderedDict
 from typing import Final
 
 from .files import Files
+from .log_dir_health import FileClosedError, LogDirHealth
 from .warmth import ColdRange, ColdRead, Warmed
 
 #: Never fewer, however low the process's limit: a roll has a log, two indexes and a snapshot open.
@@ -51,6 +53,11 @@ class Handle:
             raise ColdRead([ColdRange(self, position, count)])
         return cache.files.pread(fd, count, position)
 
+    @property
+    def health(self) -> LogDirHealth:
+        """Of the log dir that the file lies in."""
+        return self._cache.health_of(os.path.dirname(self.path))
+
     def get(self) -> int:
         """The descriptor, good until the next `get` of any handle, or until a lease taken now is released.
 
@@ -80,10 +87,14 @@ class Handle:
 
 
 class HandleCache:
-    """At most `limit` open descriptors, more only while more are leased."""
+    """At most `limit` open descriptors, more only while more are leased.
+
+    `health`: of the log.dirs whose files it opens, by their paths; what fails in another folder concerns nobody else.
+    """
 
     def __init__(self, files: Files, limit: int | None = None) -> None:
         self.files = files
+        self.health: Final[dict[str, LogDirHealth]] = {}
         self.limit = default_open_files() if limit is None else limit
         self._open: OrderedDict[Handle, None] = OrderedDict()
         #: The loop of a broker reads through it: reads that change nothing raise ColdRead rather than wait.
@@ -98,6 +109,10 @@ class HandleCache:
         """Can this be read without waiting for the device, as far as can be told? Raises OSError."""
         found = self.files.in_memory(handle.get(), position, size) if size > 0 else True
         return self.warmed.holds(handle, position, size) if found is None else found
+
+    def health_of(self, folder: str) -> LogDirHealth:
+        """Of the log dir that a partition's folder lies in."""
+        return self.health.get(os.path.dirname(folder)) or LogDirHealth(folder)
 
     def __len__(self) -> int:
         return len(self._open)
@@ -117,7 +132,7 @@ class HandleCache:
 
     def open(self, handle: Handle, create: bool = False) -> None:
         if handle.doomed:
-            raise FileNotFoundError(errno.ENOENT, "the file was closed for good", handle.path)
+            raise FileClosedError(errno.ENOENT, "the file was closed for good", handle.path)
         while len(self._open) >= self.limit and self._close_one():
             pass
         while True:

@@ -21,7 +21,7 @@ from ..wire.records import (
     verify_batch,
 )
 from .checks import Batch, Origin, accept
-from .files import storage_error, write_all
+from .files import write_all
 from .interface import AppendInfo
 from .log_flush import FlushingLog
 from .recovery import end_transaction, replay
@@ -147,14 +147,14 @@ class AppendingLog(FlushingLog):
                 position = 0
             fd = segment.handle.get()
         except OSError as error:
-            raise storage_error(error, f"append in {self.folder}") from error
+            raise self.health.error(error, f"append in {self.folder}") from error
         try:
             written = self.files.pwritev(fd, buffers, position)
             if written != size:
                 write_all(self.files, fd, memoryview(b"".join(buffers))[written:], position + written)
         except OSError as error:
             self._undo_write(segment, position)
-            raise storage_error(error, f"append in {self.folder}") from error
+            raise self.health.error(error, f"append in {self.folder}") from error
         segment.size = position + size
         cache = self._cache
         cache.written_bytes += size
@@ -174,3 +174,4 @@ class AppendingLog(FlushingLog):
             self.files.truncate(segment.handle.get(), position)
         except OSError as error:
             self.failed = f"a torn write could not be undone in {self.folder}: {error}"
+            self.health.fail(self.failed)

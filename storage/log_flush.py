@@ -7,7 +7,6 @@ needs, for the rest is made again from them. Source: UnifiedLog.flush, UnifiedLo
 
 from __future__ import annotations
 
-from .files import storage_error
 from .flush import FlushJob
 from .handles import Handle
 from .log_state import LogState, storage_errors
@@ -71,7 +70,7 @@ class FlushingLog(LogState):
             job.run()
         except OSError as error:
             job.finish(error)
-            raise storage_error(error, f"fsync in {self.folder}") from error
+            raise self.health.error(error, f"fsync in {self.folder}") from error
         job.finish()
 
     @storage_errors

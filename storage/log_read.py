@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from ..wire.errors import ErrorCode, KafkaError
 from .file_range import FileRange
-from .files import storage_error
 from .interface import TimestampOffset
 from .log_state import LogState, no_waiting, storage_errors
 from .lookups import first_at_or_after, with_max_timestamp
@@ -75,7 +74,7 @@ class ReadableLog(LogState):
             recent_until = segment.recent_until if position >= segment.recent_position else -1
             return FileRange(self._cache, segment.handle, position, length, recent_until)
         except OSError as error:
-            raise storage_error(error, f"read in {self.folder}") from error
+            raise self.health.error(error, f"read in {self.folder}") from error
 
     @no_waiting
     @storage_errors

@@ -61,8 +61,12 @@ class ShrinkingLog(LogState):
                 f"{self._high_watermark}",
             )
         if offset > self.log_start_offset:
-            self.log_start_offset = offset
-            self._checkpoint()
+            before, self.log_start_offset = self.log_start_offset, offset
+            try:
+                self._checkpoint()
+            except KafkaError:
+                self.log_start_offset = before
+                raise
             self._drop_oldest(self._segments.number_of(offset))
         return self.log_start_offset
 

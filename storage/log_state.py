@@ -14,7 +14,6 @@ from ..wire.errors import ErrorCode, KafkaError
 from ..wire.records import MAX_INT32
 from .config import MAX_INT64, LogConfig
 from .file_range import FileRange
-from .files import storage_error
 from .handles import HandleCache
 from .interface import EpochEndOffset
 from .leader_epochs import LeaderEpochCache, save_leader_epochs
@@ -40,7 +39,7 @@ def storage_errors(method: Callable[Concatenate[S, P], T]) -> Callable[Concatena
         try:
             return method(self, *args, **kwargs)
         except OSError as error:
-            raise storage_error(error, f"{method.__name__} in {self.folder}") from error
+            raise self.health.error(error, f"{method.__name__} in {self.folder}") from error
 
     return guarded
 
@@ -86,6 +85,7 @@ class LogState:
         segment.jitter.ms. Raises KafkaError(KAFKA_STORAGE_ERROR).
         """
         self.files: Final = cache.files
+        self.health: Final = cache.health_of(folder)
         self.folder: Final = folder
         self.config = config
         self.expiration_ms = expiration_ms
@@ -114,7 +114,7 @@ class LogState:
             self._open(now_ms, clean)
         except OSError as error:
             self.discard()
-            raise storage_error(error, f"cannot open the log in {folder}") from error
+            raise self.health.error(error, f"cannot open the log in {folder}") from error
         except KafkaError:
             self.discard()
             raise
@@ -221,6 +221,7 @@ class LogState:
         except OSError:
             if self._segments.leftover is not None:
                 self.failed = f"{self._segments.leftover} could not be removed"
+                self.health.fail(self.failed)
             raise
         self._activate(now_ms)
         return segment

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ..broker.broker import Broker
     from ..broker.control.port import ControlPort
-    from ..storage.folder import DataFolder
+    from ..storage.log_manager import LogManager
 
 log = logging.getLogger("klamm.serve")
 
@@ -126,25 +126,27 @@ def _run_broker(config: Config, options: argparse.Namespace) -> None:
     """Raises FailedError, UsageError."""
     from ..wire.errors import KafkaError
 
-    folder = _open_folder(config)
+    logs = _open_log_dirs(config)
     gc.disable()  # what start-up makes stays: collecting in between finds nothing
     try:
         import trio
 
         from ..broker.broker import Broker
 
-        trio.run(_serve, Broker(config, folder), options)
-        folder.close(sync=not options.ephemeral)
+        broker = Broker(config, logs)
+        trio.run(_serve, broker, options)
+        logs.close(sync=not options.ephemeral)
     except (FailedError, UsageError):
-        # Nothing was served: the folder is left as it was found.
-        if folder.was_clean:
-            folder.close(sync=False)
+        # Nothing was served: the folders are left as they were found.
+        logs.leave()
         raise
     except KafkaError as error:
         raise FailedError(error.message or str(error)) from error
     finally:
-        folder.abandon()  # nothing if it is closed
+        logs.abandon()  # nothing if they are closed
         gc.enable()
+    if broker.halted is not None:
+        raise FailedError(broker.halted)
 
 
 def _start_logging(level: str) -> None:
@@ -184,22 +186,29 @@ def _configuration(options: argparse.Namespace, data: str | None) -> Config:
         raise UsageError(str(error)) from None
 
 
-def _open_folder(config: Config) -> DataFolder:
-    from ..storage.folder import DataFolder, FolderLockedError, WrongFolderError
-    from ..wire.errors import KafkaError
+def _open_log_dirs(config: Config) -> LogManager:
+    from ..storage.folder import FolderLockedError, WrongFolderError
+    from ..storage.log_manager import DuplicateLogError, NoLogDirError, open_log_dirs
 
     try:
-        return DataFolder(
-            config.data_folder,
+        logs = open_log_dirs(
+            config.log_dirs,
             node_id=config.get("node.id"),
-            producer_expiration_ms=config.get("producer.id.expiration.ms"),
+            metadata_log_dir=config.metadata_log_dir,
+            on_offline=_offline_at_start,
         )
     except FolderLockedError as error:
         raise FailedError(f"{error}; stop it, or give this broker a folder of its own with --data") from None
     except WrongFolderError as error:
         raise UsageError(f"{error}; choose another folder with --data, or the node.id that made it") from None
-    except KafkaError as error:
-        raise FailedError(error.message or str(error)) from None
+    except (DuplicateLogError, NoLogDirError) as error:
+        raise FailedError(str(error)) from None
+    logs.producer_expiration_ms = config.get("producer.id.expiration.ms")
+    return logs
+
+
+def _offline_at_start(path: str, reason: str) -> None:
+    log.error("Failed to create or validate data directory %s: %s", path, reason)
 
 
 async def _serve(broker: Broker, options: argparse.Namespace) -> None:

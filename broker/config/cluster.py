@@ -61,7 +61,7 @@ ROWS = (
     ("kafka.metrics.polling.interval.secs", INT, "10", AT_LEAST_1, READ_ONLY, NO_JVM),
     ("kafka.metrics.reporters", LIST, "", MAYBE_EMPTY, READ_ONLY, NO_JVM),
     ("leader.imbalance.check.interval.seconds", LONG, "300", AT_LEAST_1, READ_ONLY, NOT_YET),
-    ("metadata.log.dir", STRING, None, ANY, READ_ONLY, ONE_PROCESS),
+    ("metadata.log.dir", STRING, None, ANY, READ_ONLY, HONOURED),
     ("metadata.log.max.record.bytes.between.snapshots", LONG, "20971520", AT_LEAST_1, READ_ONLY, ONE_PROCESS),
     ("metadata.log.max.snapshot.interval.ms", LONG, "3600000", AT_LEAST_0, READ_ONLY, ONE_PROCESS),
     ("metadata.log.segment.bytes", INT, "1073741824", at_least(8388608), READ_ONLY, ONE_PROCESS),

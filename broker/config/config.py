@@ -136,10 +136,14 @@ class Config:
         return created_topic_configs(topic_configs, self)
 
     @property
-    def data_folder(self) -> str:
-        """Where the logs are. Of several log.dirs klamm uses the first."""
-        folders = self.get("log.dirs") or self.get("log.dir")
-        return str(folders[0])
+    def log_dirs(self) -> list[str]:
+        """Where the logs are."""
+        return list(self.get("log.dirs") or self.get("log.dir"))
+
+    @property
+    def metadata_log_dir(self) -> str:
+        """Where the metadata log is."""
+        return self.get("metadata.log.dir") or self.log_dirs[0]
 
     def _parsed(self, name: str, setting: Setting) -> Value:
         key = BROKER[name]
@@ -186,8 +190,6 @@ def refuse(config: Config) -> None:
         if value is not None and (value == 0 or value < -1):
             raise config.check(name, f"{name} must be unlimited (-1) or, equal or greater than 1")
     refuse_consumer_groups(config)
-    if len(config.get("log.dirs") or ()) > 1:
-        config.notes.append(f"of log.dirs only the first folder is used: {config.data_folder}")
 
 
 class Refusal(NamedTuple):

@@ -34,7 +34,7 @@ async def broker_samples(broker: Broker) -> AsyncIterator[Sample]:
     """All but groups."""
     for sample in (*_traffic(broker), *_requests(broker), *_cluster(broker)):
         yield sample
-    on_disk = set(broker.folder.partitions())
+    on_disk = set(broker.logs.partitions())
     count = 0
     for topic in tuple(broker.catalogue.topics.values()):
         yield Sample("kafka_topic_partitions", {"topic": topic.name}, len(topic.partitions))

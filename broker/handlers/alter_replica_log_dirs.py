@@ -42,7 +42,7 @@ def handle(request: AlterReplicaLogDirsRequest, context: RequestContext) -> Alte
 
 
 def _error(topic: str, index: int, path: str, context: RequestContext) -> ErrorCode:
-    if path != context.broker.folder.path:
+    if path not in context.broker.logs.paths:
         return ErrorCode.LOG_DIR_NOT_FOUND
     image = context.broker.catalogue.topic(topic)
     known = image is not None and index in image.partitions

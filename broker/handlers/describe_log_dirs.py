@@ -1,17 +1,20 @@
-"""DescribeLogDirs v1-5 (KIP-113, KIP-827, KIP-1066); the handler answers 3.9's v0 too: the data folder and its logs.
+"""DescribeLogDirs v1-5 (KIP-113, KIP-827, KIP-1066); the handler answers 3.9's v0 too: log.dirs and what is in them.
 
 Null topics ask for all partitions of this broker; what it does not have is left out. Sizes are those of the logs'
-batches. v3 adds an error for the whole, v4 the size of the file system, v5 whether the folder takes no new partitions.
+batches. A folder that is offline is KAFKA_STORAGE_ERROR and has nothing. v3 adds an error for the whole, v4 the size of
+the file system, v5 whether the folder takes no new partitions.
 Source: kafka.server.ReplicaManager.describeLogDirs.
 
-Left out: several folders (klamm uses the first of log.dirs), cordoned.log.dirs, future logs.
+Left out: cordoned.log.dirs, future logs.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
-from ...wire.errors import ErrorCode
+from ...storage.folder import DataFolder
+from ...wire.errors import ErrorCode, KafkaError
 from ...wire.messages.describe_log_dirs import (
     DescribeLogDirsPartition,
     DescribeLogDirsRequest,
@@ -20,40 +23,47 @@ from ...wire.messages.describe_log_dirs import (
     DescribeLogDirsTopic,
 )
 from ..context import RequestContext
+from ..metadata.image import PartitionImage, is_online
 
 
 def handle(request: DescribeLogDirsRequest, context: RequestContext) -> DescribeLogDirsResponse:
-    broker = context.broker
-    path = broker.folder.path
+    logs = context.broker.logs
     asked: dict[str, set[int]] = {}
     if request.topics is None:
-        asked = {topic.name: set(topic.partitions) for topic in broker.catalogue.topics.values()}
+        asked = {topic.name: set(topic.partitions) for topic in context.broker.catalogue.topics.values()}
     else:
         for row in request.topics:
             asked.setdefault(row.topic, set()).update(row.partitions)
-    on_disk = set(broker.folder.partitions())
-    topics = [
-        DescribeLogDirsTopic(name=name, partitions=_partitions(name, indexes, on_disk, context))
-        for name, indexes in asked.items()
-    ]
-    space = os.statvfs(path)
     return DescribeLogDirsResponse(
         throttle_time_ms=0,
         error_code=ErrorCode.NONE,
-        results=[
-            DescribeLogDirsResult(
-                error_code=ErrorCode.NONE,
-                log_dir=path,
-                topics=[topic for topic in topics if topic.partitions],
-                total_bytes=space.f_blocks * space.f_frsize,
-                usable_bytes=space.f_bavail * space.f_frsize,
-            )
-        ],
+        results=[_described(path, asked, context) for path in logs.paths],
+    )
+
+
+def _described(path: str, asked: Mapping[str, set[int]], context: RequestContext) -> DescribeLogDirsResult:
+    folder = context.broker.logs.by_path(path)
+    try:
+        if folder is None:
+            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR)
+        topics = [
+            DescribeLogDirsTopic(name=name, partitions=_partitions(name, indexes, folder, context))
+            for name, indexes in asked.items()
+        ]
+        space = os.statvfs(path)
+    except (KafkaError, OSError):
+        return DescribeLogDirsResult(error_code=ErrorCode.KAFKA_STORAGE_ERROR, log_dir=path, topics=[])
+    return DescribeLogDirsResult(
+        error_code=ErrorCode.NONE,
+        log_dir=path,
+        topics=[topic for topic in topics if topic.partitions],
+        total_bytes=space.f_blocks * space.f_frsize,
+        usable_bytes=space.f_bavail * space.f_frsize,
     )
 
 
 def _partitions(
-    topic: str, indexes: set[int], on_disk: set[tuple[str, int]], context: RequestContext
+    topic: str, indexes: set[int], folder: DataFolder, context: RequestContext
 ) -> list[DescribeLogDirsPartition]:
     image = context.broker.catalogue.topic(topic)
     if image is None:
@@ -61,16 +71,19 @@ def _partitions(
     return [
         DescribeLogDirsPartition(
             partition_index=index,
-            # A partition that nobody has touched has no files yet.
-            partition_size=_size_bytes(topic, index, context) if (topic, index) in on_disk else 0,
+            partition_size=folder.size_bytes(topic, index) if folder.has(topic, index) else 0,
             offset_lag=0,
             is_future_key=False,
         )
         for index in sorted(indexes)
-        if index in image.partitions
+        if index in image.partitions and _lies_in(folder, topic, image.partitions[index], context)
     ]
 
 
-def _size_bytes(topic: str, index: int, context: RequestContext) -> int:
-    partition = context.broker.partitions.get(topic, index)
-    return partition.log.size_bytes if partition is not None else 0
+def _lies_in(folder: DataFolder, topic: str, partition: PartitionImage, context: RequestContext) -> bool:
+    """A partition that nobody has touched has no files yet: it is shown in the first folder that is well."""
+    logs = context.broker.logs
+    found = logs.folder_of(topic, partition.index)
+    if found is None and is_online(partition, context.broker.node_id, logs.directory_ids):
+        found = logs.online[0]
+    return found is folder

@@ -71,7 +71,7 @@ def _quorum(context: RequestContext) -> DescribeQuorumResponsePartitionData:
     end = broker.metadata_log.next_offset
     voter = ReplicaState(
         replica_id=catalogue.controller_id,
-        replica_directory_id=broker.folder.directory_id if context.api_version >= _DIRECTORY_FROM else ZERO_UUID,
+        replica_directory_id=broker.logs.directory_id if context.api_version >= _DIRECTORY_FROM else ZERO_UUID,
         log_end_offset=end,
         # The leader's own: it has just now caught up with itself.
         last_fetch_timestamp=context.now_ms,

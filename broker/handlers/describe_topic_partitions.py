@@ -10,6 +10,8 @@ Left out: authorization.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ...wire.errors import ErrorCode
 from ...wire.messages.describe_topic_partitions import (
     Cursor,
@@ -20,9 +22,9 @@ from ...wire.messages.describe_topic_partitions import (
 )
 from ..authorized_operations import TOPIC_OPERATIONS
 from ..context import RequestContext
-from ..metadata.image import NO_LEADER, PartitionImage, TopicImage
+from ..metadata.image import NO_LEADER, BrokerImage, PartitionImage, TopicImage
 from ..metadata.topic_names import INTERNAL_TOPICS, topic_name_error
-from .metadata import Addresses, broker_addresses
+from .metadata import Addresses, broker_addresses, offline_replicas
 
 
 def handle(request: DescribeTopicPartitionsRequest, context: RequestContext) -> DescribeTopicPartitionsResponse:
@@ -48,7 +50,7 @@ def handle(request: DescribeTopicPartitionsRequest, context: RequestContext) -> 
             continue
         start = cursor.partition_index if cursor is not None and name == cursor.topic_name else 0
         end = min(len(topic.partitions), start + left)
-        answers.append(_described(topic, range(start, end), addresses))
+        answers.append(_described(topic, range(start, end), addresses, catalogue.brokers))
         if end < len(topic.partitions):
             following = Cursor(topic_name=name, partition_index=end)
             break
@@ -77,18 +79,22 @@ def _missing(name: str) -> DescribeTopicPartitionsResponseTopic:
     )
 
 
-def _described(topic: TopicImage, indexes: range, addresses: Addresses) -> DescribeTopicPartitionsResponseTopic:
+def _described(
+    topic: TopicImage, indexes: range, addresses: Addresses, brokers: Mapping[int, BrokerImage]
+) -> DescribeTopicPartitionsResponseTopic:
     return DescribeTopicPartitionsResponseTopic(
         error_code=ErrorCode.NONE,
         name=topic.name,
         topic_id=topic.topic_id,
         is_internal=topic.is_internal,
-        partitions=[_partition(topic.partitions[index], addresses) for index in indexes],
+        partitions=[_partition(topic.partitions[index], addresses, brokers) for index in indexes],
         topic_authorized_operations=TOPIC_OPERATIONS,
     )
 
 
-def _partition(partition: PartitionImage, addresses: Addresses) -> DescribeTopicPartitionsResponsePartition:
+def _partition(
+    partition: PartitionImage, addresses: Addresses, brokers: Mapping[int, BrokerImage]
+) -> DescribeTopicPartitionsResponsePartition:
     return DescribeTopicPartitionsResponsePartition(
         error_code=ErrorCode.NONE,
         partition_index=partition.index,
@@ -98,5 +104,5 @@ def _partition(partition: PartitionImage, addresses: Addresses) -> DescribeTopic
         isr_nodes=partition.isr,
         eligible_leader_replicas=partition.eligible_leader_replicas,
         last_known_elr=partition.last_known_elr,
-        offline_replicas=[node_id for node_id in partition.replicas if node_id not in addresses],
+        offline_replicas=offline_replicas(partition, addresses, brokers),
     )

@@ -216,7 +216,7 @@ class Reading:
         assert self.progress is not None
         last = state == _WARMING_LAST
         if self.progress.is_stuck:
-            parked = waiting(self.context.broker.folder.cache, lambda: self.read(last))
+            parked = waiting(self.context.broker.logs.cache, lambda: self.read(last))
         else:
             parked = self.read(last)
         if parked is None:

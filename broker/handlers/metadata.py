@@ -28,7 +28,7 @@ from ...wire.messages.metadata import (
 from ..authorized_operations import CLUSTER_OPERATIONS, NOT_REQUESTED, TOPIC_OPERATIONS
 from ..context import RequestContext
 from ..metadata.auto_create import automatic_topic
-from ..metadata.image import NO_LEADER, BrokerImage, PartitionImage, TopicImage
+from ..metadata.image import NO_LEADER, BrokerImage, PartitionImage, TopicImage, is_online
 from ..metadata.topic_names import CLUSTER_METADATA_TOPIC, INTERNAL_TOPICS, topic_name_error
 
 _LISTENER_ERROR_FROM: Final = 6
@@ -220,5 +220,14 @@ def _partition(
         leader_epoch=partition.leader_epoch,
         replica_nodes=replicas,
         isr_nodes=isr,
-        offline_replicas=[node_id for node_id in partition.replicas if node_id not in addresses],
+        offline_replicas=offline_replicas(partition, addresses, brokers),
     )
+
+
+def offline_replicas(partition: PartitionImage, addresses: Addresses, brokers: Mapping[int, BrokerImage]) -> list[int]:
+    """The node ids whose broker is not there, or the folder that the replica lies in (KIP-112)."""
+    return [
+        node_id
+        for node_id in partition.replicas
+        if node_id not in addresses or not is_online(partition, node_id, brokers[node_id].log_dirs)
+    ]

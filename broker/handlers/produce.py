@@ -37,6 +37,8 @@ from ..verification import Errors, ProducerBatch, Support, verify
 #: __admin_client may write to internal topics (Kafka's AdminUtils.ADMIN_CLIENT_ID).
 ADMIN_CLIENT_ID: Final = "__admin_client"
 _RECORDS_REFUSED: Final = frozenset({ErrorCode.INVALID_RECORD, ErrorCode.INVALID_TIMESTAMP})
+#: Errors that Kafka answers without a message.
+_UNEXPLAINED: Final = frozenset({ErrorCode.MESSAGE_TOO_LARGE, ErrorCode.KAFKA_STORAGE_ERROR})
 _ZSTD: Final = 4
 _ZSTD_FROM: Final = 7
 #: Where a batch's magic stands.
@@ -217,8 +219,7 @@ def _failure(index: int, error: KafkaError, partition: Partition | None) -> Part
             BatchIndexAndErrorMessage(batch_index=batch_index, batch_index_error_message=message)
             for batch_index, message in record_errors
         ],
-        # Kafka's answer to too large a batch has no message.
-        error_message=error.message if error.code != ErrorCode.MESSAGE_TOO_LARGE else None,
+        error_message=error.message if error.code not in _UNEXPLAINED else None,
     )
 
 

@@ -11,7 +11,7 @@ Left out: heartbeats and fencing, reassignments that move replicas.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from random import randrange
@@ -35,7 +35,7 @@ from ...wire.messages.delete_topics import DeletableTopicResult, DeleteTopicStat
 from ..features import FINALIZED_AT_FIRST, SUPPORTED_FEATURES
 from .create_topics import MAX_RECORDS_PER_REQUEST, TopicRules, create_topics
 from .delete_topics import delete_topics
-from .image import NO_LEADER, Catalogue, Endpoint, PartitionImage
+from .image import NO_LEADER, Catalogue, Endpoint, PartitionImage, TopicImage, is_online
 from .uuids import random_uuid
 
 if TYPE_CHECKING:
@@ -144,15 +144,69 @@ class Controller:
         may have lost the end of its logs and will write other records at the same offsets; those who read the lost
         ones find out by the leader epoch (KIP-320). Kafka opens new epochs at every start of a broker.
         """
-        changes = (
+        changes: Iterator[Message] = (
             _election(topic.topic_id, partition, node_id)
             for topic in list(self.catalogue.topics.values())
             for partition in list(topic.partitions.values())
-            if (new_epochs and partition.leader == node_id)
-            or (partition.leader == NO_LEADER and node_id in (partition.isr or partition.replicas))
+            if self._is_online(partition, node_id)
+            and (
+                (new_epochs and partition.leader == node_id)
+                or (partition.leader == NO_LEADER and node_id in (partition.isr or partition.replicas))
+            )
         )
-        while batch := list[Message](islice(changes, MAX_RECORDS_PER_REQUEST)):
-            yield batch
+        yield from _batches(changes)
+
+    # --- log dirs (KIP-858) ----------------------------------------------------------------------------------------
+
+    def log_dirs_left(self, node_id: int, directory_ids: Sequence[bytes]) -> Iterator[list[Message]]:
+        """A broker has only these of its log dirs left: partitions that it leads in others lose their leader."""
+        broker = self.catalogue.brokers[node_id]
+        yield from self.unled(node_id, directory_ids)
+        if set(directory_ids) != set(broker.log_dirs):
+            yield [
+                BrokerRegistrationChangeRecord(
+                    broker_id=node_id, broker_epoch=broker.epoch, log_dirs=list(directory_ids)
+                )
+            ]
+
+    def unled(self, node_id: int, directory_ids: Collection[bytes]) -> Iterator[list[Message]]:
+        """The partitions that a broker leads, and that lie in none of these of its log dirs, have no leader."""
+        changes: Iterator[Message] = (
+            PartitionChangeRecord(partition_id=partition.index, topic_id=topic.topic_id, leader=NO_LEADER)
+            for topic in list(self.catalogue.topics.values())
+            for partition in list(topic.partitions.values())
+            if partition.leader == node_id and not is_online(partition, node_id, directory_ids)
+        )
+        yield from _batches(changes)
+
+    def assign_directory(
+        self, topic: TopicImage, partition: PartitionImage, node_id: int, directory_id: bytes
+    ) -> list[Message]:
+        """A broker says which of its log dirs a partition lies in."""
+        directories = [
+            directory_id if replica == node_id else known
+            for replica, known in zip(partition.replicas, partition.directories, strict=True)
+        ]
+        return [PartitionChangeRecord(partition_id=partition.index, topic_id=topic.topic_id, directories=directories)]
+
+    def found_logs(self, node_id: int, found: Iterable[tuple[str, int, bytes]]) -> Iterator[list[Message]]:
+        """A broker that came up says where logs lie: (topic, partition, directory id); of what is known nothing is
+        written."""
+
+        def changes() -> Iterator[Message]:
+            for name, index, directory_id in found:
+                topic = self.catalogue.topic(name)
+                partition = topic.partitions.get(index) if topic is not None else None
+                if topic is None or partition is None or node_id not in partition.replicas:
+                    continue
+                if partition.directories[partition.replicas.index(node_id)] != directory_id:
+                    yield from self.assign_directory(topic, partition, node_id, directory_id)
+
+        yield from _batches(changes())
+
+    def _is_online(self, partition: PartitionImage, node_id: int) -> bool:
+        broker = self.catalogue.brokers.get(node_id)
+        return broker is not None and is_online(partition, node_id, broker.log_dirs)
 
     # --- topics ----------------------------------------------------------------------------------------------------
 
@@ -208,6 +262,11 @@ class Controller:
             next_producer_id=block.stop,
         )
         return Change([record], block)
+
+
+def _batches(changes: Iterator[Message]) -> Iterator[list[Message]]:
+    while batch := list(islice(changes, MAX_RECORDS_PER_REQUEST)):
+        yield batch
 
 
 def _election(topic_id: bytes, partition: PartitionImage, node_id: int) -> PartitionChangeRecord:

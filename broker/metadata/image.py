@@ -7,7 +7,7 @@ but replaced, so that one that was kept tells what was. Source: org.apache.kafka
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
@@ -19,6 +19,7 @@ from ...wire.log_records import metadata_topics as topics
 from .client_quotas import ClientQuotas
 from .scram import ScramCredentials
 from .topic_names import INTERNAL_TOPICS, collision_key
+from .uuids import NO_DIRECTORY
 
 #: org.apache.kafka.common.config.ConfigResource.Type
 TOPIC_RESOURCE: Final = 2
@@ -78,6 +79,15 @@ class PartitionImage:
     leader_recovery_state: int
     eligible_leader_replicas: list[int]
     last_known_elr: list[int]
+
+
+def is_online(partition: PartitionImage, node_id: int, log_dirs: Collection[bytes]) -> bool:
+    """Whether a replica's log dir is one of `log_dirs`, those that its broker has. A replica that no folder was named
+    for is (DirectoryId.isOnline)."""
+    if node_id not in partition.replicas:
+        return False
+    directory_id = partition.directories[partition.replicas.index(node_id)]
+    return directory_id in log_dirs or directory_id in NO_DIRECTORY
 
 
 class TopicImage:
@@ -238,7 +248,7 @@ class Catalogue:
             record.leader,
             record.leader_epoch,
             record.partition_epoch,
-            record.directories,
+            record.directories or [bytes(16)] * len(record.replicas),
             record.removing_replicas,
             record.adding_replicas,
             record.leader_recovery_state,

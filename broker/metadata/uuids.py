@@ -10,7 +10,9 @@ from ...wire.json_form import uuid_text
 #: Ids below this number have a meaning of their own.
 _RESERVED: Final = 100
 #: The replica's directory is not known: its broker has several (KIP-858).
-UNASSIGNED_DIRECTORY: Final = bytes(16)
+UNASSIGNED_DIRECTORY: Final = bytes(15) + b"\1"
+#: No folder was named: of those, and of MIGRATING, which stands in records that are older than log dirs with ids.
+NO_DIRECTORY: Final = frozenset({UNASSIGNED_DIRECTORY, bytes(16)})
 
 
 def random_uuid() -> bytes:

@@ -121,6 +121,7 @@ def test_a_config_is_marked_as_taking_effect_exactly_if_code_reads_it() -> None:
         "broker.id",
         "log.dir",
         "log.dirs",
+        "metadata.log.dir",
         "authorizer.class.name",
         "remote.log.storage.system.enable",
         "klamm.validate.records",
@@ -206,7 +207,7 @@ def test_kafkas_own_server_properties_starts_without_a_note(tmp_path: Path) -> N
     assert config.notes == []
     assert [(listener.name, listener.host, listener.port) for listener in config.listeners] == [("PLAINTEXT", "", 9092)]
     assert config.advertised_listeners == {"PLAINTEXT": ("localhost", 9092)}
-    assert config.data_folder == "/tmp/kraft-combined-logs"
+    assert config.log_dirs == ["/tmp/kraft-combined-logs"]
     assert ignored(config) == [
         ("controller.quorum.bootstrap.servers", BROKER["controller.quorum.bootstrap.servers"].standing)
     ]

@@ -12,7 +12,7 @@ from klamm.broker.broker import Broker
 from klamm.broker.config import Config
 from klamm.broker.context import RequestContext
 from klamm.broker.server import Address
-from klamm.storage.folder import DataFolder
+from klamm.storage.log_manager import open_log_dirs
 from klamm.storage.pending import Pending
 from klamm.wire.apis import BY_NAME
 from klamm.wire.codec import decode, encode
@@ -52,14 +52,14 @@ class Site:
         self.start()
 
     def start(self) -> None:
-        self.folder = DataFolder(str(self.path), node_id=1)
-        self.broker = Broker(Config.of(**self.config), self.folder, lambda: self.now_ms)
+        self.logs = open_log_dirs([str(self.path)], node_id=1)
+        self.broker = Broker(Config.of(**self.config), self.logs, lambda: self.now_ms)
         self.broker.reactor.soon = self.rounds.append  # type: ignore[method-assign]
         self.broker.load([Address("PLAINTEXT", "127.0.0.1", 9092)])
         self.broker.coordinators.start()
 
     def stop(self) -> None:
-        self.folder.close()
+        self.logs.close()
         self.broker.reactor.poller.close()
         self.rounds.clear()
 

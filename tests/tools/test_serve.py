@@ -134,7 +134,7 @@ def test_the_folder_of_another_node_is_refused(klamm: Start) -> None:
     first.end(signal.SIGTERM)
     code, _, err = klamm("serve", "--port", "0", "--data", "d", "--set", "node.id=2").end()
     assert code == 2
-    assert "belongs to node 1, not 2" in err
+    assert "Stored node id 1 doesn't match previous node id 2" in err
 
 
 def test_an_ephemeral_folder_goes_with_the_broker(klamm: Start, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def _configuration(path: str) -> Config:
 
 def _folders(config: Config) -> list[str]:
     """The folders that the broker of these settings uses, without repetition."""
-    return [os.path.abspath(config.data_folder)]
+    return list(dict.fromkeys(map(os.path.abspath, (config.metadata_log_dir, *config.log_dirs))))
 
 
 def _identity(folder: str) -> dict[str, str] | None:

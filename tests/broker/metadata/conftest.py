@@ -26,13 +26,14 @@ class OneBroker:
     """What a handler finds under `context.broker`. `log`: the metadata log's bytes; `start` is a broker's start on
     them, `kill` and `start` again a restart."""
 
-    def __init__(self, log: bytes = b"", **changed: str) -> None:
+    def __init__(self, log: bytes = b"", *, directory_id: bytes = b"d" * 16, **changed: str) -> None:
         self.log = bytearray(log)
         given = CONFIG | {key.replace("_", "."): value for key, value in changed.items()}
         self.config = Config({key: Setting(value, "test") for key, value in given.items()})
         self.node_id = NODE_ID
         self.rack = None
         self.cluster_id = "klamm-test-AAAAAAAAAAA"
+        self.directory_id = directory_id
         self.deltas: list[Delta] = []
         self.append: Callable[[bytes], object] = self.log.extend
         self.start()
@@ -46,7 +47,7 @@ class OneBroker:
         self.metadata_log.open_epoch(NODE_ID, 1000)
         self.commit(self.controller.bootstrap())
         endpoints = {"PLAINTEXT": Endpoint("127.0.0.1", 9092, 0)}
-        self.commit(self.controller.register_broker(Registration(NODE_ID, endpoints, self.rack, [b"d" * 16])))
+        self.commit(self.controller.register_broker(Registration(NODE_ID, endpoints, self.rack, [self.directory_id])))
         for changes in self.controller.elect_leaders(NODE_ID, new_epochs=False):
             self.commit(changes)
         self.producer_ids = ProducerIds(self.reserve)

@@ -107,7 +107,9 @@ def test_every_record_that_kafka_wrote_is_written_alike() -> None:
 
 
 def test_a_broker_takes_over_what_kafka_left(one_broker: Callable[..., Any]) -> None:
-    broker = one_broker(KAFKA_LOG)
+    directory_id = replayed(KAFKA_LOG).brokers[1].log_dirs[0]
+    assert all(p.leader == -1 for p in one_broker(KAFKA_LOG).catalogue.topic("orders").partitions.values())
+    broker = one_broker(KAFKA_LOG, directory_id=directory_id)
     orders = broker.catalogue.topic("orders")
     assert [(p.isr, p.leader, p.leader_epoch) for p in orders.partitions.values()] == [([1], 1, 4), ([1], 1, 4)]
     assert all(p.eligible_leader_replicas == [] and p.last_known_elr == [] for p in orders.partitions.values())
