@@ -20,7 +20,7 @@ from klamm.broker.broker import Broker
 from klamm.broker.config import Setting
 from klamm.broker.config.sources import load
 from klamm.storage.files import Buffer, Files
-from klamm.storage.folder import DataFolder
+from klamm.storage.log_manager import open_log_dirs
 
 #: The device's unit.
 PAGE_BYTES: Final = 65_536
@@ -117,11 +117,11 @@ class BrokerThread:
 
     def _run(self) -> None:
         try:
-            self.folder = DataFolder(self._config.data_folder, node_id=1, files=self._files)
-            self.broker = Broker(self._config, self.folder)
+            self.logs = open_log_dirs(self._config.log_dirs, node_id=1, files=self._files)
+            self.broker = Broker(self._config, self.logs)
             self._token: trio.lowlevel.TrioToken | None = None
             trio.run(self._serve)
-            self.folder.close(sync=False)
+            self.logs.close(sync=False)
         except BaseException as error:
             self._failure = error
             raise

@@ -102,7 +102,7 @@ class Held:
             assert [record.value for record in iter_records(bytes(answer.records))] == [b"live"]
 
     def leases(self) -> int:
-        cache = self.broker.folder.cache
+        cache = self.broker.logs.cache
         found = self.broker.on_loop(lambda: sum(handle.leases for handle in cache.opened()))
         assert isinstance(found, int)
         return found

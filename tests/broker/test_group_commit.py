@@ -20,7 +20,7 @@ from klamm.broker.context import RequestContext
 from klamm.broker.partition import Partition
 from klamm.broker.server import Address
 from klamm.storage.files import Files
-from klamm.storage.folder import DataFolder
+from klamm.storage.log_manager import open_log_dirs
 from klamm.storage.pending import Pending
 from klamm.wire.apis import BY_NAME
 from klamm.wire.declare import Message
@@ -84,8 +84,8 @@ class Site:
         self.start()
 
     def start(self) -> None:
-        self.folder = DataFolder(str(self.path), node_id=1, files=self.device)
-        self.broker = Broker(Config.of(**self.config), self.folder, lambda: NOW_MS)
+        self.logs = open_log_dirs([str(self.path)], node_id=1, files=self.device)
+        self.broker = Broker(Config.of(**self.config), self.logs, lambda: NOW_MS)
         self.broker.reactor.soon = self.rounds.append  # type: ignore[method-assign]
         self.broker.reactor.call_from_thread = self.rounds.append  # type: ignore[method-assign]
         self.broker.load([ADDRESS])
@@ -95,7 +95,7 @@ class Site:
         self.device.synced.clear()
 
     def kill(self) -> None:
-        self.folder.abandon()
+        self.logs.abandon()
         self.broker.reactor.poller.close()
         self.rounds.clear()
         self.work.clear()
@@ -314,7 +314,9 @@ def test_a_failed_fsync_is_not_tried_again_and_its_acknowledgements_are_errors(s
     assert codes(site.produce("d")) == [ErrorCode.KAFKA_STORAGE_ERROR]
     site.flush()
     assert device.logs() == []
-    assert site.latest("d") == 0
+    # As in Kafka the log dir has failed with the device, and it was the only one.
+    assert site.latest("d") == -1
+    assert site.broker.halted is not None
     assert not site.broker.group_commit.busy
 
 
