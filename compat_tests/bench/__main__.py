@@ -4,23 +4,25 @@ Only ratios carry over to other machines. The real Kafka is brought up from its 
 needed); without them klamm's own figures are printed alone, and the page says so.
 
     make bench                      everything
-    make bench ARGS="startup small" some of: startup small batches million
+    make bench ARGS="startup small" some of: startup small batches million groups
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
 from ..kafka_peer.peer import RealKafka, free_port, missing, run_class
 from ..support import Klamm
-from . import loads, small_requests, startup
+from . import groups, loads, small_requests, startup
+from .group_load import Load
 from .processes import cpu_seconds, resident_mb
 
 SMALL_REQUESTS = 20_000
@@ -30,6 +32,9 @@ BATCH_RECORDS = 3_000_000
 #: A JVM compiles while it serves: it is given as much to warm up on before it is measured.
 WARM_UP_RECORDS = 3_000_000
 MILLION_RECORDS = 10_000_000
+GROUPS = int(os.environ.get("KLAMM_BENCH_GROUPS", "10000"))
+GROUP_MEMBERS = 5
+HOLD_S = float(os.environ.get("KLAMM_BENCH_HOLD_S", "60"))
 
 Broker = Klamm | RealKafka
 
@@ -56,11 +61,11 @@ def brokers(folder: Path) -> Iterator[list[tuple[str, Broker]]]:
             broker.stop()
 
 
-def create_topic(bootstrap_servers: str, name: str) -> None:
+def create_topic(bootstrap_servers: str, name: str, partitions: int = 1) -> None:
     from confluent_kafka.admin import AdminClient, NewTopic
 
     admin = AdminClient({"bootstrap.servers": bootstrap_servers})
-    admin.create_topics([NewTopic(name, 1, 1)])[name].result(30)
+    admin.create_topics([NewTopic(name, partitions, 1)])[name].result(30)
     time.sleep(0.5)  # Kafka leads a new partition some ms after it answers
 
 
@@ -148,7 +153,54 @@ def bench_million(folder: Path) -> None:
                 say(f"| {name} | Java, kafka-producer-perf-test | {rate} | {cpu_seconds(broker.pid) - cpu:.2f} |")
 
 
-BENCHES = {"startup": bench_startup, "small": bench_small, "batches": bench_batches, "million": bench_million}
+def bench_groups(folder: Path) -> None:
+    most = groups.raise_limit()
+    connections = min(GROUPS, most)
+    say(
+        f"## Groups that stay\n\n{GROUPS} groups of {GROUP_MEMBERS} members over {connections} connections; "
+        f"each member's heartbeat once an interval, for {HOLD_S:.0f} s.\n"
+    )
+    say("| broker | protocol | interval s | heartbeats/s | broker cpu | us each | p50 ms | p99 ms | memory MB | lost |")
+    say("|---|---|---|---|---|---|---|---|---|---|")
+    # One broker at a time, and a new one for each protocol: ten thousand idle connections are a load too.
+    for kind, interval_s in groups.INTERVAL_S.items():
+        for name in ("klamm", "Kafka"):
+            if name == "Kafka" and missing() is not None:
+                continue
+            with one_broker(name, folder / f"{name}-{kind}", groups.BROKER_CONFIG) as broker:
+                create_topic(broker.bootstrap_servers, "groups", 2 * GROUP_MEMBERS)
+                host, port = address(broker)
+                held = groups.measure(
+                    Load(
+                        *(kind, host, port, broker.pid, "groups"),
+                        *(GROUPS, GROUP_MEMBERS, connections, interval_s, HOLD_S),
+                    )
+                )
+            # Answers with errors, answers that never came, and members that their groups no longer have.
+            lost = sum(held.errors.values()) + held.sent - held.answered + held.gone
+            say(
+                f"| {name} | {kind} | {interval_s:.0f} | {held.answered / held.seconds:.0f} "
+                f"| {held.broker_cpu_s / held.seconds:.0%} of a core | {held.broker_cpu_s / held.answered * 1e6:.1f} "
+                f"| {held.p50_ms:.2f} | {held.p99_ms:.1f} | {held.memory_mb:.0f} | {lost} |"
+            )
+
+
+@contextmanager
+def one_broker(name: str, folder: Path, config: Mapping[str, str]) -> Iterator[Broker]:
+    broker: Broker = Klamm(folder, config=config) if name == "klamm" else RealKafka(folder, config=config)
+    try:
+        yield broker
+    finally:
+        broker.stop()
+
+
+BENCHES = {
+    "startup": bench_startup,
+    "small": bench_small,
+    "batches": bench_batches,
+    "million": bench_million,
+    "groups": bench_groups,
+}
 
 
 def main() -> int:
