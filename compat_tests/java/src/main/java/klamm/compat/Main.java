@@ -32,6 +32,7 @@ public final class Main {
         commands.putAll(new Consumers().commands());
         commands.putAll(new Admins().commands());
         commands.putAll(new Transactions().commands());
+        commands.putAll(AdminMethods.commands());
 
         ExecutorService workers = Executors.newCachedThreadPool();
         BufferedReader lines = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
