@@ -189,7 +189,7 @@ final class AdminClusterCases {
                         List.<UserScramCredentialAlteration>of(
                                 upsertion("alice", 8192),
                                 upsertion("few", 1),
-                                upsertion("many", 1_000_000),
+                                upsertion("many", 20_000),
                                 upsertion("", 8192),
                                 new UserScramCredentialDeletion("nobody", ScramMechanism.SCRAM_SHA_256)))
                 .values()));

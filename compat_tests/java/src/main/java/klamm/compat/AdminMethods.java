@@ -74,8 +74,8 @@ final class AdminMethods {
         AdminGroupCases.add(cases, bootstrap);
         Properties config = new Properties();
         config.put("bootstrap.servers", bootstrap);
-        config.put("default.api.timeout.ms", "10000");
-        config.put("request.timeout.ms", "5000");
+        config.put("default.api.timeout.ms", "30000");
+        config.put("request.timeout.ms", "20000");
         Map<String, Object> outcomes = new LinkedHashMap<>();
         try (Admin admin = Admin.create(config)) {
             for (Map.Entry<String, Case> row : cases.all.entrySet()) {
