@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: run test bench fuzz kills lint format clean
+.PHONY: run test bench fuzz kills lint format clean crashes
 
 run: $(VENV)/.run
 	$(BIN)/klamm serve $(ARGS)
@@ -31,6 +31,11 @@ fuzz: $(VENV)/.dev
 # Coordinators killed under clients that consume, process and produce exactly once: 5,000 seeds, and 200 real kill -9.
 kills: $(VENV)/.dev
 	KLAMM_KILL_SEEDS=5000 KLAMM_PROCESS_KILLS=200 $(BIN)/pytest tests/coordinator/test_kills.py tests/coordinator/test_process_kills.py $(ARGS)
+
+# 50 times kill -9 under load in each of four ways: records and transactions, in the page cache and on the device; and the
+# power cut at every step of a recorded run, each time in 40 ways.
+crashes: $(VENV)/.dev
+	KLAMM_KILLS=50 KLAMM_POWER_CUTS=40 $(BIN)/pytest -s compat_tests/kill tests/storage/test_power_loss.py $(ARGS)
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -55,6 +55,8 @@ class Report:
     reordered: list[Logged] = field(default_factory=list)  # behind a later one of its producer in its partition
     seen_again: list[Read] = field(default_factory=list)  # handed to the group below a position it had committed
     never_read: list[Acknowledged] = field(default_factory=list)  # acknowledged, and the group went past it
+    undead: list[Logged] = field(default_factory=list)  # of an aborted transaction, and among what is committed
+    torn: list[list[Stamp]] = field(default_factory=list)  # transactions of which a part is committed
 
     @property
     def clean(self) -> bool:
@@ -65,16 +67,26 @@ class Report:
         return "; ".join(told) or "nothing lost, doubled or reordered"
 
 
-def check(acknowledged: Iterable[Acknowledged], log: Iterable[Logged], group: Iterable[Read | Committed]) -> Report:
-    """log: by ascending offset in each partition. group: in the order in which the consumer saw them happen.
+def check(
+    acknowledged: Iterable[Acknowledged],
+    log: Iterable[Logged],
+    group: Iterable[Read | Committed],
+    aborted: Iterable[Stamp] = (),
+    undecided: Iterable[list[Stamp]] = (),
+) -> Report:
+    """log: what is committed, by ascending offset in each partition. group: in the order in which the consumer saw
+    them happen. aborted: the broker told the producer so. undecided: transactions whose end the producer was not told.
 
     A record that was sent and never acknowledged may be in the log once or not at all.
     """
     report = Report()
+    condemned = set(aborted)
     offset_of: dict[Stamp, int] = {}
     newest: dict[tuple[int, int], int] = defaultdict(lambda: -1)
     for record in log:
         stamp = record.stamp
+        if stamp in condemned:
+            report.undead.append(record)
         if stamp in offset_of:
             report.doubled.append(record)
             continue
@@ -83,6 +95,7 @@ def check(acknowledged: Iterable[Acknowledged], log: Iterable[Logged], group: It
             report.reordered.append(record)
         newest[stamp.producer, stamp.partition] = max(stamp.sequence, newest[stamp.producer, stamp.partition])
 
+    report.torn.extend(stamps for stamps in undecided if 0 < sum(stamp in offset_of for stamp in stamps) < len(stamps))
     position: dict[int, int] = defaultdict(int)
     read: set[Read] = set()
     for event in group:

@@ -65,3 +65,11 @@ def test_each_broken_promise_is_told(log: Any, group: Any, expected: dict[str, i
     assert wrong(report) == expected
     assert not report.clean
     assert all(name in str(report) for name in expected)
+
+
+def test_a_transaction_counts_whole_or_not_at_all() -> None:
+    stamps = [record.stamp for record in LOG]
+    assert check([], LOG, GROUP, undecided=[stamps, [Stamp(7, 0, 0), Stamp(7, 0, 1)]]).clean
+    assert wrong(check([], LOG, GROUP, undecided=[[stamps[0], Stamp(7, 0, 0)]])) == {"torn": 1}
+    assert check([], LOG, GROUP, aborted=[Stamp(7, 0, 0)]).clean
+    assert wrong(check([], LOG, GROUP, aborted=stamps[:2])) == {"undead": 2}
