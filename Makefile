@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: run test bench fuzz kills lint format clean crashes
+.PHONY: run test bench fuzz kills crashes lint format clean
 
 run: $(VENV)/.run
 	$(BIN)/klamm serve $(ARGS)
