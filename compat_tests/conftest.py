@@ -46,7 +46,6 @@ CLIENTS: dict[str, Callable[[], str | None]] = {
     "streams": _all_of(_programs("java", "javac", "mvn"), _python_modules("confluent_kafka")),
     "kafka_peer": peer.missing,
     "wire_codecs": _programs("java", "javac", "mvn"),
-    "commands": peer.missing,
     "kill": _python_modules("confluent_kafka"),
 }
 

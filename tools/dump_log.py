@@ -5,98 +5,79 @@ Left out: message sets of magic 0 and 1; `--remote-log-metadata-decoder`; decode
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from .cli import FAILED, OK
+from .console.options import COMMON, Option, Options, OptionsError, help_or_version, parse, refuse
 from .dump_log_files import OptionalLong, Report, Row, Wanted, dump_file
 from .log_decoders import BYTES_DECODERS, DECODERS, Decoder, compact_json, plain_decoder
 
-_EXAMPLES: Final = """\
-examples:
-  klamm dump-log --files klamm-data/orders-0/00000000000000000000.log --print-data-log
-  klamm dump-log --files klamm-data/__consumer_offsets-0/00000000000000000000.log --offsets-decoder
-  klamm dump-log --json --deep-iteration --files 00000000000000000000.log,00000000000000000000.index
-"""
+ABOUT: Final = """\
+This tool helps to parse a log file and dump its contents to the console, useful for debugging a seemingly corrupt log \
+segment. It reads .log, .index, .timeindex, .txnindex, .snapshot and .checkpoint files.
+
+    klamm dump-log --files klamm-data/orders-0/00000000000000000000.log --print-data-log
+    klamm dump-log --files klamm-data/__consumer_offsets-0/00000000000000000000.log --offsets-decoder
+    klamm dump-log --json --deep-iteration --files 00000000000000000000.log,00000000000000000000.index"""
+
+_STRING_DECODER: Final = "org.apache.kafka.tools.api.StringDecoder"
+_BYTES_DECODER_HELP: Final = f"What shows {{}}: {', '.join(BYTES_DECODERS)}."
+
+OPTIONS: Final = (
+    Option("files", "string", "REQUIRED: The files, with commas between them."),
+    Option("deep-iteration", "flag", "Records too; implied by --print-data-log."),
+    Option("print-data-log", "flag", "Keys and values too; implied by any decoder."),
+    Option("verify-index-only", "flag", "Compare indexes with the log without printing them."),
+    Option("index-sanity-check", "flag", "Only the check of indexes that Kafka makes at its start."),
+    Option("skip-record-metadata", "flag", "Only keys and values of records; control records are left out."),
+    Option("max-message-size", "int", "Bytes of the largest batch.", 5 * 1024 * 1024),
+    Option("max-bytes", "int", "Read no more of a .log than so many bytes.", 2**31 - 1),
+    Option("key-decoder-class", "optional", _BYTES_DECODER_HELP.format("keys"), _STRING_DECODER),
+    Option("value-decoder-class", "optional", _BYTES_DECODER_HELP.format("values"), _STRING_DECODER),
+    *(Option(f"{name}-decoder", "flag", f"Records of {name.replace('-', ' ')}.") for name in DECODERS),
+    Option("remote-log-metadata-decoder", "flag", "Refused: klamm has no tiered storage."),
+    Option("json", "flag", "A JSON object a line instead of Kafka's lines (klamm's own option)."),
+    *COMMON,
+)
 
 #: Kafka's line has no colon behind these.
 _WITHOUT_COLON: Final = frozenset({"SnapshotHeader", "SnapshotFooter", "KRaftVersion", "KRaftVoters"})
-_STRING_DECODER: Final = "org.apache.kafka.tools.api.StringDecoder"
-
-
-class _OptionsError(Exception):
-    """A command line that Kafka's class would not take."""
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise _OptionsError(message)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="klamm dump-log",
-        description="Prints what stands in .log, .index, .timeindex, .txnindex, .snapshot and .checkpoint files.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-
-    def flag(name: str, help: str) -> None:
-        parser.add_argument(f"--{name}", action="store_true", help=help)
-
-    parser.add_argument("--files", metavar="FILE,FILE", help="required: the files, with commas between them")
-    flag("deep-iteration", "records too; implied by --print-data-log")
-    flag("print-data-log", "keys and values too; implied by any decoder")
-    flag("verify-index-only", "compare indexes with the log without printing them")
-    flag("index-sanity-check", "only the check of indexes that Kafka makes at its start")
-    flag("skip-record-metadata", "only keys and values of records; control records are left out")
-    parser.add_argument("--max-message-size", type=int, default=5 * 1024 * 1024, metavar="BYTES", help="largest batch")
-    parser.add_argument("--max-bytes", type=int, default=2**31 - 1, metavar="BYTES", help="read no more of a .log")
-    for of in ("key", "value"):
-        parser.add_argument(
-            f"--{of}-decoder-class",
-            nargs="?",
-            const=_STRING_DECODER,
-            metavar="CLASS",
-            help=f"of Kafka's {', '.join(BYTES_DECODERS)} (default: StringDecoder)",
-        )
-    for name in DECODERS:
-        flag(f"{name}-decoder", f"records of {name.replace('-', ' ')}")
-    flag("json", "a JSON object a line instead of Kafka's lines")
-    return parser
 
 
 def run(arguments: Sequence[str]) -> int:
     """`klamm dump-log ARGUMENTS`. Returns the exit code: as Kafka's class, 1 for a wrong command line too."""
-    parser = _parser()
     try:
-        options = parser.parse_args(arguments)
-        if not options.files:
-            raise _OptionsError('Missing required argument "[files]"')
+        options = parse(OPTIONS, arguments)
+        if not arguments:
+            raise OptionsError(ABOUT.split("\n")[0])
+        if help_or_version(options, ABOUT, OPTIONS):
+            return OK
+        if not options.has("files"):
+            raise OptionsError('Missing required argument "[files]"')
+        if options.has("remote-log-metadata-decoder"):
+            raise OptionsError("--remote-log-metadata-decoder: klamm has no tiered storage")
         wanted = Wanted(
             decoder=_decoder(options),
-            deep=options.deep_iteration or _prints_data(options),
+            deep=options.has("deep-iteration") or _prints_data(options),
             contents=_prints_data(options),
-            skip_metadata=options.skip_record_metadata,
-            sanity_only=options.index_sanity_check,
-            verify_only=options.verify_index_only,
-            max_bytes=options.max_bytes,
-            max_message_bytes=options.max_message_size,
+            skip_metadata=options.has("skip-record-metadata"),
+            sanity_only=options.has("index-sanity-check"),
+            verify_only=options.has("verify-index-only"),
+            max_bytes=options.last("max-bytes"),
+            max_message_bytes=options.last("max-message-size"),
         )
-    except _OptionsError as error:
-        print(error, file=sys.stderr)
-        parser.print_help(sys.stderr)
-        return FAILED
+    except OptionsError as error:
+        return refuse(str(error), ABOUT, OPTIONS)
     report = Report()
-    for path in options.files.split(","):
+    for path in options.last("files").split(","):
         try:
             for row in dump_file(path, wanted, report):
                 if row.kind == "unknown":
                     print(row.line, file=sys.stderr)
-                elif not options.json:
+                elif not options.has("json"):
                     print(_text_line(row))
                 elif row.kind != "file":
                     print(_json_line(path, row))
@@ -110,20 +91,20 @@ def run(arguments: Sequence[str]) -> int:
     return OK
 
 
-def _prints_data(options: argparse.Namespace) -> bool:
-    decoders = (getattr(options, f"{name.replace('-', '_')}_decoder") for name in DECODERS)
-    return bool(options.print_data_log or options.key_decoder_class or options.value_decoder_class or any(decoders))
+def _prints_data(options: Options) -> bool:
+    names = ("print-data-log", "key-decoder-class", "value-decoder-class", *(f"{name}-decoder" for name in DECODERS))
+    return any(options.has(name) for name in names)
 
 
-def _decoder(options: argparse.Namespace) -> Decoder:
+def _decoder(options: Options) -> Decoder:
     for name, make in DECODERS.items():
-        if getattr(options, f"{name.replace('-', '_')}_decoder"):
+        if options.has(f"{name}-decoder"):
             return make()
     plain = []
-    for name in (options.key_decoder_class, options.value_decoder_class):
-        short = (name or _STRING_DECODER).rpartition(".")[2]
+    for name in (options.last("key-decoder-class"), options.last("value-decoder-class")):
+        short = name.rpartition(".")[2]
         if short not in BYTES_DECODERS:
-            raise _OptionsError(f"there is no decoder {name}; klamm has {', '.join(BYTES_DECODERS)}")
+            raise OptionsError(f"there is no decoder {name}; klamm has {', '.join(BYTES_DECODERS)}")
         plain.append(BYTES_DECODERS[short])
     return plain_decoder(plain[0], plain[1])
 

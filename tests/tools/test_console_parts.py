@@ -50,8 +50,8 @@ def test_options_are_read_as_jopt_simple_reads_them(words: list[str], name: str,
         (["--ti", "1"], "ti is not a recognized option"),
         (["--topic"], "Option topic requires an argument"),
         (["--sync=1"], "Option sync does not accept an argument"),
-        (["--timeout", "soon"], "Cannot parse argument 'soon' of option timeout as Long"),
-        (["--timeout", str(2**63)], f"Cannot parse argument '{2**63}' of option timeout as Long"),
+        (["--timeout", "soon"], "Cannot parse argument 'soon' of option timeout"),
+        (["--timeout", str(2**63)], f"Cannot parse argument '{2**63}' of option timeout"),
     ],
 )
 def test_a_wrong_command_line_is_refused_in_jopt_simples_words(words: list[str], message: str) -> None:

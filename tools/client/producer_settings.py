@@ -26,11 +26,10 @@ def number(config: Mapping[str, str], key: str, default: int) -> int:
 
 def pipeline_settings(config: Mapping[str, str]) -> PipelineSettings:
     """acks, compression.type, retries and the rest, with Kafka's defaults. Raises PropertyError."""
-    codec = config.get("compression.type", "none")
-    if codec.upper() not in Codec.__members__:
-        raise PropertyError(
-            f"Invalid value {codec} for configuration compression.type: none, gzip, snappy, lz4 or zstd"
-        )
+    text = config.get("compression.type", "none")
+    if text.upper() not in Codec.__members__:
+        names = ", ".join(codec.name.lower() for codec in Codec)
+        raise PropertyError(f"Invalid value {text} for configuration compression.type: String must be one of: {names}")
     acks = str(config.get("acks", "-1"))
     if acks not in ACKS:
         raise PropertyError(f"Invalid value {acks} for configuration acks: String must be one of: all, -1, 0, 1")
@@ -38,7 +37,7 @@ def pipeline_settings(config: Mapping[str, str]) -> PipelineSettings:
     default = PipelineSettings()
     return PipelineSettings(
         acks=ACKS[acks],
-        codec=Codec[codec.upper()],
+        codec=Codec[text.upper()],
         retries=number(config, "retries", default.retries),
         request_timeout_ms=number(config, "request.timeout.ms", default.request_timeout_ms),
         delivery_timeout_ms=number(config, "delivery.timeout.ms", default.delivery_timeout_ms),

@@ -16,10 +16,7 @@ from typing import Any, Final, NamedTuple
 #: Where commands go that name no broker but ZooKeeper, or nothing.
 DEFAULT_BOOTSTRAP: Final = "localhost:9092"
 
-_INTEGERS: Final[Mapping[str, tuple[str, int]]] = {
-    "int": ("Integer", 2**31),
-    "long": ("Long", 2**63),
-}
+_INTEGERS: Final[Mapping[str, int]] = {"int": 2**31, "long": 2**63}
 
 
 class OptionsError(Exception):
@@ -107,13 +104,13 @@ def _shortened(by_name: Mapping[str, Option], name: str) -> Option:
 def _typed(option: Option, value: str | None) -> Any:
     if value is None or option.kind not in _INTEGERS:
         return value
-    java_type, bound = _INTEGERS[option.kind]
+    bound = _INTEGERS[option.kind]
     try:
         number = int(value)
     except ValueError:
         number = bound
     if not -bound <= number < bound:
-        raise OptionsError(f"Cannot parse argument '{value}' of option {option.name} as {java_type}")
+        raise OptionsError(f"Cannot parse argument '{value}' of option {option.name}")
     return number
 
 
@@ -156,14 +153,15 @@ def properties(options: Options, files: Sequence[str], pairs: Sequence[str]) -> 
     return {**found, **key_values([pair for name in pairs for pair in options.all(name)])}
 
 
-def warn_of_old(options: Options, names: Sequence[tuple[str, str]], sentence: str) -> None:
+def warn_of_old(options: Options, names: Sequence[tuple[str, str]], sentence: str, *, new_first: bool = False) -> None:
     """Says on stdout which (old, new) names are old; `sentence` has a {} for each.
 
-    Raises OptionsError if an old and its new name are both there (KIP-1147).
+    Raises OptionsError if an old and its new name are both there (KIP-1147); commands name them in different orders.
     """
     for old, new in names:
         if options.has(old) and options.has(new):
-            raise OptionsError(f"Options --{old} and --{new} cannot be specified together.")
+            first, second = (new, old) if new_first else (old, new)
+            raise OptionsError(f"Options --{first} and --{second} cannot be specified together.")
         if options.has(old):
             print(sentence.format(old, new))
 

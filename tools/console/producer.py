@@ -55,7 +55,7 @@ def run(arguments: Sequence[str]) -> int:
         address = bootstrap(options, "bootstrap-server", "broker-list")
         if not options.has("topic"):
             raise OptionsError('Missing required argument "[topic]"')
-        warn_of_old(options, _OLD_NAMES, _OLD_NAME)
+        warn_of_old(options, _OLD_NAMES, _OLD_NAME, new_first=True)
         config = properties(options, ("producer.config", "command-config"), ("producer-property", "command-property"))
         reader = line_settings(properties(options, ("reader-config",), ("property", "reader-property")))
         sending = sender_settings(options, config)

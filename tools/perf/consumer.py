@@ -50,7 +50,7 @@ OPTIONS: Final = (
     Option("consumer.config", "string", "The same as --command-config.", old="up to 4.x, KIP-1147"),
     Option("print-metrics", "flag", "Print the consumer's own figures at the end."),
     Option("show-detailed-stats", "flag", "A line for each reporting interval."),
-    Option("timeout", "long", "Milliseconds that may pass without a record.", 10_000),
+    Option("timeout", "optional", "Milliseconds that may pass without a record.", 10_000),
     Option("num-records", "long", "REQUIRED: How many records to consume."),
     Option("messages", "long", "The same as --num-records.", old="up to 4.x"),
     Option("reporting-interval", "long", "Milliseconds between two detailed lines.", 5_000),
@@ -94,9 +94,6 @@ def run(arguments: Sequence[str]) -> int:
     except OptionsError as error:
         return refuse(str(error), ABOUT, OPTIONS)
     try:
-        format_time(options.last("date-format"), 0)
-        if options.last("reporting-interval") <= 0:
-            raise ValueError("Reporting interval must be greater than 0.")
         return _measure(options, config, address)
     except (ValueError, OptionsError) as error:
         print(f"{error}\njava.lang.IllegalArgumentException: {error}", file=sys.stderr)
@@ -134,6 +131,9 @@ def _measure(options: Options, config: Mapping[str, str], address: str) -> int:
     merged = {**config, "max.partition.fetch.bytes": str(options.last("fetch-size"))}
     if not (options.has("hide-header") or options.has("json")):
         print(_DETAILED_HEADS if detailed else _HEADS)
+    format_time(options.last("date-format"), 0)
+    if options.last("reporting-interval") <= 0:
+        raise ValueError("Reporting interval must be greater than 0.")
     begin = Mark(now_ms())
     with Source(merged, address, subscription) as source:
         end = _consume(source, begin, wanted, options, detailed)
@@ -163,10 +163,11 @@ def _measure(options: Options, config: Mapping[str, str], address: str) -> int:
 
 def _consume(source: Source, begin: Mark, wanted: int, options: Options, detailed: bool) -> Mark:
     """Reads until there are `wanted` records, or none has come for --timeout; prints the detailed lines."""
+    timeout_ms = int(options.last("timeout"))
     records = size_bytes = 0
     last = begin
     at_ms = came_ms = begin.at_ms
-    while records < wanted and at_ms - came_ms <= options.last("timeout"):
+    while records < wanted and at_ms - came_ms <= timeout_ms:
         found = source.poll(_POLL_MS)
         at_ms = now_ms()
         if found:

@@ -1,0 +1,64 @@
+"""klamm's commands on klamm beside what Kafka's commands said on Kafka, which is kept in recorded/: no JVM is needed.
+
+`python -m compat_tests.commands.record` asks Kafka anew.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compat_tests.commands.cases import CASES, Ended, play
+from compat_tests.commands.ours import klamm
+from compat_tests.commands.record import RECORDED_CASES, RECORDED_OPTIONS
+from compat_tests.support import Broker
+
+RECORDED: dict[str, list[Any]] = json.loads(RECORDED_CASES.read_text(encoding="utf-8"))
+OPTIONS: dict[str, list[str]] = json.loads(RECORDED_OPTIONS.read_text(encoding="utf-8"))
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "commands.md"
+
+#: (case, step) -> why klamm's answer is another one. A row that no longer differs fails.
+_ELR = "Kafka's own cluster has eligible leader replicas, and with them min.insync.replicas at every topic"
+_ORDER = "the complaint lists names in the order of a hash table"
+DIFFERENT: dict[tuple[str, str], str] = {
+    ("topics", "--describe --topic {t}"): _ELR,
+    ("topics", "--describe --topic {t} --topics-with-overrides"): _ELR,
+    ("features", "describe"): "klamm's broker has no share groups, streams groups and eligible leader replicas yet",
+    ("console-producer 12", "--topic {t} --compression-codec brotli"): "an exception in Kafka, a complaint in klamm",
+    ("consumer-groups 8", "--list --state sleeping"): _ORDER,
+    ("consumer-groups 9", "--describe"): _ORDER,
+    ("consumer-groups 21", "--reset-offsets --group {g} --topic {t} --dry-run"): _ORDER,
+}
+
+
+def test_every_case_is_recorded() -> None:
+    assert {name: len(case.steps) for name, case in CASES.items()} == {
+        name: len(rows) for name, rows in RECORDED.items()
+    }
+
+
+@pytest.mark.klamm_only("the other side is a recording")
+@pytest.mark.parametrize("name", CASES)
+def test_klamms_commands_on_klamm_say_what_kafkas_said_on_kafka(broker: Broker, name: str, tmp_path: Path) -> None:
+    case = CASES[name]
+    found = play(case, klamm, klamm, broker.bootstrap_servers, tmp_path)
+    for step, row, ours in zip(case.steps, RECORDED[name], found, strict=True):
+        theirs = Ended(**row)
+        if (name, step.arguments) in DIFFERENT:
+            assert ours != theirs, f"{step.arguments}: no longer different"
+        else:
+            assert ours == theirs, step.arguments
+
+
+@pytest.mark.parametrize("command", OPTIONS)
+def test_the_docs_say_of_every_option_of_kafkas_what_klamm_does_with_it(command: str) -> None:
+    text = DOCS.read_text(encoding="utf-8")
+    named = set(re.findall(rf"^\| {command} \| `--([A-Za-z.-]+)` \| [a-z]", text, re.MULTILINE))
+    section = re.search(rf"^## `klamm {command}`\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    if section is not None:
+        named |= set(re.findall(r"^\| `--([A-Za-z.-]+)` \| [a-z]", section[1], re.MULTILINE))
+    assert set(OPTIONS[command]) - named == set()
