@@ -328,7 +328,7 @@ def test_damage_is_told_at_the_end(folder: Path, capsys: pytest.CaptureFixture[s
     ("arguments", "complaint"),
     [
         ([], "This tool helps to parse a log file"),
-        (["--files", "x.log", "--bogus"], "--bogus"),
+        (["--files", "x.log", "--bogus"], "bogus is not a recognized option"),
         (["--files", "x.log", "--value-decoder-class", "my.Decoder"], "my.Decoder"),
         (["--files", "00000000000000000009.log"], "No such file"),
         (["--files", "00000000000000000009.index"], "No such file"),
