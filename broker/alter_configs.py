@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 from ..wire.declare import Message
 from ..wire.errors import ErrorCode, KafkaError
 from ..wire.log_records.metadata_topics import ConfigRecord
+from .commit_or_refuse import commit
 from .config.definitions import BROKER, TOPIC
 from .config.dynamic import believed, broker_configs_error, changed_list
 from .config.groups import check_client_metrics_configs, check_group_configs
@@ -82,7 +83,10 @@ def alter_configs(
         except KafkaError as error:
             outcomes.append(Outcome(error.code, error.message))
     if not validate_only:
-        context.broker.metadata_log.commit(records, context.now_ms)
+        try:
+            commit(records, context)
+        except KafkaError as error:
+            return [Outcome(error.code, error.message) if row == Outcome() else row for row in outcomes]
     return outcomes
 
 

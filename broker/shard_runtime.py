@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Generic, Protocol, TypeVar
 from ..coordinator.parking import Parked
 from ..coordinator.partitioning import partition_for
 from ..storage.checks import Origin
+from ..storage.log_dir_health import NoRoomError
 from ..storage.pending import Pending
 from ..wire.codec import DecodeError
 from ..wire.errors import ErrorCode, KafkaError
@@ -39,7 +40,8 @@ log = logging.getLogger("klamm.coordinators")
 #: What is replayed in one go while a shard is loaded: about 10 ms of commits.
 LOAD_SLICE_BYTES: Final = 65_536
 
-#: Failures that are the batch's own; after all others the log is not to be trusted and the shard is read again.
+#: Failures that are the batch's own. After these, and where there is no room, the log is as before; after all others it
+#: is not to be trusted and the shard is read again.
 _REFUSED_BATCH: Final = frozenset(
     {ErrorCode.MESSAGE_TOO_LARGE, ErrorCode.RECORD_LIST_TOO_LARGE, ErrorCode.INVALID_PRODUCER_EPOCH}
 )
@@ -172,7 +174,7 @@ class ShardRuntime(ABC, Generic[S, E]):
     def _append_failed(self, found: LoadedShard[S, E], effects: E, error: KafkaError, now_ms: int) -> None:
         log.warning("%s-%d: append failed: %s", self.topic, found.partition.index, error)
         self._apply(found, found.shard.append_failed(effects, error.code, now_ms), now_ms)
-        if error.code not in _REFUSED_BATCH:
+        if error.code not in _REFUSED_BATCH and not isinstance(error, NoRoomError):
             self._drop(found)
 
     def _watch(self, found: LoadedShard[S, E]) -> None:

@@ -9,6 +9,7 @@ Left out: throttling by them (security); authorization.
 from __future__ import annotations
 
 from ...wire.messages.alter_client_quotas import AlterClientQuotasRequest, AlterClientQuotasResponse
+from ..commit_or_refuse import commit_or_refuse
 from ..context import RequestContext
 from ..metadata.alter_client_quotas import alter_client_quotas
 
@@ -17,5 +18,5 @@ def handle(request: AlterClientQuotasRequest, context: RequestContext) -> AlterC
     broker = context.broker
     records, results = alter_client_quotas(broker.catalogue.client_quotas, request.entries)
     if not request.validate_only:
-        broker.metadata_log.commit(records, context.now_ms)
+        commit_or_refuse(records, results, context)
     return AlterClientQuotasResponse(throttle_time_ms=0, entries=results)

@@ -12,6 +12,7 @@ from ...wire.messages.alter_user_scram_credentials import (
     AlterUserScramCredentialsRequest,
     AlterUserScramCredentialsResponse,
 )
+from ..commit_or_refuse import commit_or_refuse
 from ..context import RequestContext
 from ..metadata.alter_scram import alter_scram_credentials
 
@@ -19,5 +20,5 @@ from ..metadata.alter_scram import alter_scram_credentials
 def handle(request: AlterUserScramCredentialsRequest, context: RequestContext) -> AlterUserScramCredentialsResponse:
     broker = context.broker
     records, results = alter_scram_credentials(broker.catalogue.scram_credentials, request)
-    broker.metadata_log.commit(records, context.now_ms)
+    commit_or_refuse(records, results, context)
     return AlterUserScramCredentialsResponse(throttle_time_ms=0, results=results)

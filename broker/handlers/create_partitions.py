@@ -10,11 +10,12 @@ Left out: timeout_ms (the work is done when the answer is), quotas.
 from __future__ import annotations
 
 from ...wire.messages.create_partitions import CreatePartitionsRequest, CreatePartitionsResponse
+from ..commit_or_refuse import commit_or_refuse
 from ..context import RequestContext
 
 
 def handle(request: CreatePartitionsRequest, context: RequestContext) -> CreatePartitionsResponse:
     broker = context.broker
     change = broker.controller.create_partitions(request.topics, validate_only=request.validate_only)
-    broker.metadata_log.commit(change.records, context.now_ms)
+    commit_or_refuse(change.records, change.results, context)
     return CreatePartitionsResponse(throttle_time_ms=0, results=change.results)

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from ...wire.messages.create_topics import CreateTopicsRequest, CreateTopicsResponse
+from ...wire.messages.create_topics import CreatableTopicResult, CreateTopicsRequest, CreateTopicsResponse
+from ..commit_or_refuse import commit_or_refuse
 from ..context import RequestContext
 
 #: The first version whose answer has configs (KIP-525).
@@ -26,5 +27,10 @@ def handle(request: CreateTopicsRequest, context: RequestContext) -> CreateTopic
         validate_only=request.validate_only,
         describe=context.api_version >= _CONFIGS_FROM,
     )
-    broker.metadata_log.commit(change.records, context.now_ms)
-    return CreateTopicsResponse(topics=change.results)
+    results = change.results
+    if not commit_or_refuse(change.records, results, context):
+        results = [
+            CreatableTopicResult(name=row.name, error_code=row.error_code, error_message=row.error_message)
+            for row in results
+        ]
+    return CreateTopicsResponse(topics=results)

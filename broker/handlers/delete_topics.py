@@ -18,6 +18,7 @@ from ...wire.messages.delete_topics import (
     DeleteTopicsResponse,
     DeleteTopicState,
 )
+from ..commit_or_refuse import commit_or_refuse
 from ..context import RequestContext
 
 _DELETION_DISABLED_FROM: Final = 3
@@ -39,5 +40,5 @@ def handle(request: DeleteTopicsRequest, context: RequestContext) -> DeleteTopic
             ]
         )
     change = broker.controller.delete_topics(topics)
-    broker.metadata_log.commit(change.records, context.now_ms)
+    commit_or_refuse(change.records, change.results, context)
     return DeleteTopicsResponse(responses=change.results)

@@ -15,6 +15,7 @@ from ...wire.messages.elect_leaders import (
     PartitionResult,
     ReplicaElectionResult,
 )
+from ..commit_or_refuse import commit_or_refuse
 from ..context import RequestContext
 from ..metadata.elections import elect_leaders
 
@@ -25,7 +26,7 @@ def handle(request: ElectLeadersRequest, context: RequestContext) -> ElectLeader
         records, results = elect_leaders(broker.catalogue, request)
     except KafkaError as error:
         return _refusal(request, error)
-    broker.metadata_log.commit(records, context.now_ms)
+    commit_or_refuse(records, (row for result in results for row in result.partition_result), context)
     return ElectLeadersResponse(throttle_time_ms=0, error_code=ErrorCode.NONE, replica_election_results=results)
 
 

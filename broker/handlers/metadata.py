@@ -14,10 +14,11 @@ Left out: authorization (operations are all that a resource has), REBOOTSTRAP_RE
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 from ...wire.declare import ZERO_UUID
-from ...wire.errors import ErrorCode
+from ...wire.errors import ErrorCode, KafkaError
 from ...wire.messages.metadata import (
     MetadataRequest,
     MetadataResponse,
@@ -26,6 +27,7 @@ from ...wire.messages.metadata import (
     MetadataResponseTopic,
 )
 from ..authorized_operations import CLUSTER_OPERATIONS, NOT_REQUESTED, TOPIC_OPERATIONS
+from ..commit_or_refuse import commit
 from ..context import RequestContext
 from ..metadata.auto_create import automatic_topic
 from ..metadata.image import NO_LEADER, BrokerImage, PartitionImage, TopicImage, is_online
@@ -165,7 +167,8 @@ def create_missing(names: Sequence[str], context: RequestContext) -> None:
         if name != CLUSTER_METADATA_TOPIC and topic_name_error(name) is None
     ]
     change = broker.controller.create_topics(wanted, describe=False)
-    broker.metadata_log.commit(change.records, context.now_ms)
+    with suppress(KafkaError):
+        commit(change.records, context)
 
 
 def _describer(context: RequestContext, addresses: Addresses) -> Callable[[TopicImage], MetadataResponseTopic]:

@@ -13,6 +13,7 @@ from typing import Final
 
 from ...wire.errors import ErrorCode, KafkaError
 from ...wire.messages.update_features import UpdatableFeatureResult, UpdateFeaturesRequest, UpdateFeaturesResponse
+from ..commit_or_refuse import commit
 from ..context import RequestContext
 from ..metadata.update_features import SAFE_DOWNGRADE, UPGRADE, FeatureUpdate, update_features
 
@@ -29,10 +30,10 @@ def handle(request: UpdateFeaturesRequest, context: RequestContext) -> UpdateFea
         updates[update.feature] = FeatureUpdate(update.max_version_level, kind)
     try:
         records = update_features(broker.catalogue, updates)
+        if not request.validate_only:
+            commit(records, context)
     except KafkaError as error:
         return UpdateFeaturesResponse(throttle_time_ms=0, error_code=error.code, error_message=error.message)
-    if not request.validate_only:
-        broker.metadata_log.commit(records, context.now_ms)
     return UpdateFeaturesResponse(
         throttle_time_ms=0,
         error_code=ErrorCode.NONE,
