@@ -39,6 +39,10 @@ NO_TIMEOUT: Final = -1
 def heartbeat(group: ConsumerGroup | ClassicGroup | None, request: Request, turn: Turn) -> None:
     """Answer one heartbeat to a group, whatever it is now."""
     message: ConsumerGroupHeartbeatRequest = request.message
+    if isinstance(group, ConsumerGroup) and _simply_stays(group, request, turn):
+        restart_session(group, group.members[message.member_id], turn)
+        turn.reply(request, _answer(group, message.member_id, message.member_epoch, turn))
+        return
     try:
         check(message, request.api_version, turn)
         if message.member_epoch in (LEFT, LEFT_FOR_A_WHILE):
@@ -47,6 +51,45 @@ def heartbeat(group: ConsumerGroup | ClassicGroup | None, request: Request, turn
             _heartbeat(group, request, turn)
     except KafkaError as error:
         turn.reply(request, ConsumerGroupHeartbeatResponse(error_code=error.code, error_message=error.message))
+
+
+def _simply_stays(group: ConsumerGroup, request: Request, turn: Turn) -> bool:
+    """Whether there is nothing new on either side: what nearly all heartbeats are, found out by comparisons alone.
+
+    Everything that `_heartbeat` may do then comes to nothing; it would answer the same.
+    """
+    message: ConsumerGroupHeartbeatRequest = request.message
+    member = group.members.get(message.member_id)
+    return (
+        member is not None
+        and member.member_epoch == message.member_epoch
+        and message.topic_partitions is None
+        and message.subscribed_topic_names is None
+        and message.subscribed_topic_regex is None
+        and message.instance_id is None
+        and message.rack_id is None
+        and message.server_assignor is None
+        and message.rebalance_timeout_ms == NO_TIMEOUT
+        and member.client_id == request.client_id
+        and member.client_host == request.client_host
+        and member.classic is None
+        and not group.patterns
+        and group.epoch <= group.assignment_epoch
+        and member.is_reconciled_to(group.assignment_epoch)
+        and not must_refresh(group, turn)
+    )
+
+
+def _answer(
+    group: ConsumerGroup, member_id: str, member_epoch: int, turn: Turn, assignment: Assignment | None = None
+) -> ConsumerGroupHeartbeatResponse:
+    return ConsumerGroupHeartbeatResponse(
+        error_code=ErrorCode.NONE,
+        member_id=member_id,
+        member_epoch=member_epoch,
+        heartbeat_interval_ms=heartbeat_interval_ms(group.group_id, turn),
+        assignment=assignment,
+    )
 
 
 def check(message: ConsumerGroupHeartbeatRequest, version: int, turn: Turn) -> None:
@@ -117,16 +160,8 @@ def _heartbeat(found: ConsumerGroup | ClassicGroup | None, request: Request, tur
         and message.topic_partitions is not None
     )
     tell_assignment = joins or is_full or before.assigned != after.assigned
-    turn.reply(
-        request,
-        ConsumerGroupHeartbeatResponse(
-            error_code=ErrorCode.NONE,
-            member_id=after.member_id,
-            member_epoch=after.member_epoch,
-            heartbeat_interval_ms=heartbeat_interval_ms(group.group_id, turn),
-            assignment=_assignment(after.assigned) if tell_assignment else None,
-        ),
-    )
+    assignment = _assignment(after.assigned) if tell_assignment else None
+    turn.reply(request, _answer(group, after.member_id, after.member_epoch, turn, assignment))
 
 
 def _group_for(

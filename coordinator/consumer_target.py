@@ -97,11 +97,7 @@ def update_target(
     group: ConsumerGroup, epoch: int, member: ConsumerMember, written: list[CoordinatorRecord], turn: Turn
 ) -> NewTarget:
     """The target for the group's `epoch`, made now if it is due; else the last one."""
-    interval_ms = assignment_interval_ms(group.group_id, turn)
-    too_early = (
-        group.assignment_timestamp_ms and interval_ms and turn.now_ms < group.assignment_timestamp_ms + interval_ms
-    )
-    if group.assignment_epoch >= epoch or too_early:
+    if group.assignment_epoch >= epoch or _is_too_early(group, turn):
         return NewTarget(group.assignment_epoch, group.target_of(member.member_id, member.instance_id))
     members = members_with(group, member)
     targets = _assign(group, members, turn)
@@ -111,6 +107,12 @@ def update_target(
             written.append(target_assignment(group.group_id, member_id, target))
     written.append(target_assignment_metadata(group.group_id, epoch, turn.now_ms))
     return NewTarget(epoch, targets.get(member.member_id, {}))
+
+
+def _is_too_early(group: ConsumerGroup, turn: Turn) -> bool:
+    interval_ms = assignment_interval_ms(group.group_id, turn)
+    last_ms = group.assignment_timestamp_ms
+    return bool(last_ms and interval_ms and turn.now_ms < last_ms + interval_ms)
 
 
 def _assign(group: ConsumerGroup, members: Mapping[str, ConsumerMember], turn: Turn) -> Mapping[str, Target]:
