@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from klamm.coordinator import consumer_heartbeat
 from klamm.coordinator.consumer_group import ConsumerGroup
+from klamm.coordinator.settings import GroupSettings
 from klamm.wire.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest, TopicPartitions
 
 from .consumer_bench import ConsumerBench, id_of
@@ -39,7 +40,7 @@ STEPS = st.lists(
 
 def play(steps: list[Any]) -> list[Any]:
     """Every reply, and what is left in the end. A member answers with the epoch it was last told, give or take."""
-    bench = ConsumerBench()
+    bench = ConsumerBench(GroupSettings(consumer_assignment_interval_ms=0))
     bench.topics.put("t", 2)
     epochs = dict.fromkeys(MEMBERS, 0)
 
