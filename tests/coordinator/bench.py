@@ -156,8 +156,8 @@ class Bench:
         self.check_rebuilt()
 
     def release(self, high_watermark: int) -> None:
-        """The replicas have caught up to here."""
-        self.high_watermark = high_watermark
+        """The replicas have caught up to here, or to the end of the batch before: they take whole batches."""
+        self.high_watermark = high_watermark = max(end for end in self.batch_ends if end <= high_watermark)
         self.delivered += self.parked.take(high_watermark)
 
     def drop(self) -> None:

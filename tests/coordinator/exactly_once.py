@@ -304,6 +304,7 @@ class Client:
         self.member_id = "" if classic else f"{transactional_id}-{world.random.getrandbits(48):x}"
         self.epoch = 0
         self.assigned: Assigned = set()
+        self.full = True
 
     # --- one request at a time --------------------------------------------------------------------------------------
 
@@ -508,22 +509,18 @@ class Client:
         return True
 
     def join_consumer(self) -> Wait:
-        if self.epoch > 0:
-            return (yield from self.beat())
-        return (
-            yield from self.send_beat(
-                rebalance_timeout_ms=REBALANCE_MS, subscribed_topic_names=[INPUT], topic_partitions=[]
-            )
-        )
+        return (yield from self.beat())
 
     def beat(self) -> Wait:
+        """A full heartbeat asks for the assignment; it comes after an answer that was lost, and to join."""
         rows = [TopicPartitions(topic_id=id_of(INPUT), partitions=sorted(self.assigned))] if self.assigned else []
-        return (yield from self.send_beat(topic_partitions=rows))
-
-    def send_beat(self, **more: Any) -> Wait:
         message = ConsumerGroupHeartbeatRequest(
-            group_id=GROUP, member_id=self.member_id, member_epoch=self.epoch, **more
+            group_id=GROUP, member_id=self.member_id, member_epoch=self.epoch, topic_partitions=rows
         )
+        if self.full:
+            message.rebalance_timeout_ms = REBALANCE_MS
+            message.subscribed_topic_names = [INPUT]
+        self.full = True
         answer = yield from self.ask_group(message, 1)
         if answer.error_code:
             if answer.error_code in (
@@ -533,6 +530,7 @@ class Client:
             ):
                 self.epoch, self.assigned = 0, set()
             return False
+        self.full = False
         self.epoch = answer.member_epoch
         if answer.assignment is not None:
             self.assigned = {index for row in answer.assignment.topic_partitions for index in row.partitions}
