@@ -21,6 +21,7 @@ from ..storage.config import LogConfig
 from ..storage.log_manager import METADATA_TOPIC
 from ..wire.errors import ErrorCode, KafkaError
 from ..wire.messages.create_topics import CreatableTopic, CreatableTopicConfig
+from .cleaner import clean_logs, unlink_deleted
 from .context import RequestContext
 from .fetch_sessions import FetchSessions
 from .flusher import flush_when_due
@@ -242,6 +243,10 @@ class Broker:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.reactor.run)
             interval_ms = self.config.get("log.flush.scheduler.interval.ms")
+            if self.config.get("log.cleaner.enable"):
+                save = self.logs.checkpoint_compaction
+                nursery.start_soon(clean_logs, self.partitions, self.config, self.now_ms, save, self.warmer.chore)
+            nursery.start_soon(unlink_deleted, self.logs, self.now_ms)
             nursery.start_soon(flush_when_due, self.partitions, self.now_ms, interval_ms)
             for listener in self.listeners:
                 listener.open()

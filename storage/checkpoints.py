@@ -1,7 +1,8 @@
 """The small text files of a data folder and of a partition: what stands in them, not where they lie.
 
 All of Kafka's checkpoints are `version`, number of lines, then one line an entry:
-`recovery-point-offset-checkpoint`, `log-start-offset-checkpoint` and `replication-offset-checkpoint` hold
+`recovery-point-offset-checkpoint`, `log-start-offset-checkpoint`, `replication-offset-checkpoint` and
+`cleaner-offset-checkpoint` hold
 `topic partition offset`, `leader-epoch-checkpoint` holds `epoch start-offset`. `meta.properties` is a Java properties
 file, `partition.metadata` two lines. Source: CheckpointFile, PartitionMetadataFile, MetaProperties,
 CleanShutdownFileHandler of Apache Kafka.
@@ -16,6 +17,7 @@ from collections.abc import Iterable, Mapping
 RECOVERY_POINTS = "recovery-point-offset-checkpoint"
 LOG_START_OFFSETS = "log-start-offset-checkpoint"
 HIGH_WATERMARKS = "replication-offset-checkpoint"
+FIRST_DIRTY_OFFSETS = "cleaner-offset-checkpoint"
 LEADER_EPOCHS = "leader-epoch-checkpoint"
 PARTITION_METADATA = "partition.metadata"
 META_PROPERTIES = "meta.properties"

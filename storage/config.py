@@ -2,8 +2,7 @@
 
 Source: org.apache.kafka.common.config.TopicConfig, org.apache.kafka.storage.internals.log.LogConfig of 4.3.1.
 
-Left out: compression.type and its levels (batches are stored as they were sent), the configs of compaction,
-file.delete.delay.ms (removed at once), preallocate, tiered storage.
+Left out: compression.type and its levels (batches are stored as they were sent), preallocate, tiered storage.
 """
 
 from __future__ import annotations
@@ -34,6 +33,7 @@ def _timestamp_type(text: str) -> str:
 #: How the text of a config becomes a field's value, by the field's annotation; those that need more by name.
 _PARSERS: Final[dict[str, Callable[[str], Any]]] = {
     "int": int,
+    "float": float,
     "bool": _boolean,
     "tuple[str, ...]": _names,
     "message_timestamp_type": _timestamp_type,
@@ -45,13 +45,18 @@ class LogConfig:
     """Sizes in bytes, times in ms; -1 in a retention means without end."""
 
     cleanup_policy: tuple[str, ...] = ("delete",)
+    delete_retention_ms: int = 86_400_000
+    file_delete_delay_ms: int = 60_000
     flush_messages: int = MAX_INT64
     flush_ms: int = MAX_INT64
     index_interval_bytes: int = 4096
     max_message_bytes: int = 1_048_588
+    max_compaction_lag_ms: int = MAX_INT64
     message_timestamp_after_max_ms: int = 3_600_000
     message_timestamp_before_max_ms: int = MAX_INT64
     message_timestamp_type: str = "CreateTime"
+    min_cleanable_dirty_ratio: float = 0.5
+    min_compaction_lag_ms: int = 0
     retention_bytes: int = -1
     retention_ms: int = 604_800_000
     segment_bytes: int = 1_073_741_824
@@ -97,3 +102,8 @@ class LogConfig:
     @property
     def is_log_append_time(self) -> bool:
         return self.message_timestamp_type == "LogAppendTime"
+
+    @property
+    def roll_ms(self) -> int:
+        """When the active segment has to end: what is in it cannot be compacted (LogConfig.maxSegmentMs)."""
+        return min(self.segment_ms, self.max_compaction_lag_ms) if self.is_compacted else self.segment_ms

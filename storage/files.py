@@ -162,6 +162,9 @@ class Files:
     def modified_ms(self, path: str) -> int:
         return int(os.stat(path).st_mtime * 1000)
 
+    def set_modified_ms(self, path: str, modified_ms: int) -> None:
+        os.utime(path, ns=(modified_ms * 1_000_000, modified_ms * 1_000_000))
+
 
 def write_all(files: Files, fd: int, data: Buffer, position: int) -> None:
     """Writes all of `data`, in several calls if the system takes it in pieces."""
@@ -226,6 +229,15 @@ def remove_if_there(files: Files, path: str) -> None:
         files.remove(path)
     except FileNotFoundError:
         pass
+
+
+def rename_if_there(files: Files, source: str, target: str) -> bool:
+    """Was it there?"""
+    try:
+        files.rename(source, target)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def storage_error(error: OSError, what: str) -> KafkaError:

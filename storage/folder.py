@@ -12,23 +12,26 @@ import fcntl
 import os
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from random import randrange
 from typing import Final
 
 from ..wire.errors import ErrorCode, KafkaError
 from . import checkpoints
 from .config import LogConfig
+from .deleted_files import DeletedFiles, remove_folder_if_there, unlink
 from .files import Files, read_file, remove_if_there, replace_file, storage_error, write_all
 from .handles import HandleCache
 from .log import Log
-from .log_dir_health import LogDirHealth
+from .log_dir_health import LogDirHealth, NoRoomError
 from .producers import DEFAULT_EXPIRATION_MS
 from .segment import LOG_SUFFIX
 
 #: A stop with so many open logs waits for the device once for all of them: it must be over in seconds.
 SYNC_AT_ONCE_FROM: Final = 32
 DELETE_SUFFIX: Final = "-delete"
+#: For a log that is deleted without having been opened.
+_DEFAULT_CONFIG: Final = LogConfig()
 
 #: `topic-partition`; a topic's own name may hold dashes and digits.
 _PARTITION_FOLDER: Final = re.compile(r"(.+)-(\d+)")
@@ -82,6 +85,8 @@ class DataFolder:
         self._new_uuid = new_uuid
         self._random_below = random_below
         self._open: dict[tuple[str, int], Log] = {}
+        #: Removed segments and partitions whose files are there until the broker unlinks them (file.delete.delay.ms).
+        self.deleted = DeletedFiles()
         try:
             self.files.make_folder(self.path)
             self._lock = self._take_lock()
@@ -144,13 +149,15 @@ class DataFolder:
         self._recovery_points = self._read_offsets(checkpoints.RECOVERY_POINTS)
         self._log_start_offsets = self._read_offsets(checkpoints.LOG_START_OFFSETS)
         self._high_watermarks = self._read_offsets(checkpoints.HIGH_WATERMARKS)
+        self._first_dirty_offsets = self._read_offsets(checkpoints.FIRST_DIRTY_OFFSETS)
+        self._first_dirty_offsets_on_disk = dict(self._first_dirty_offsets)
         clean_mark = self._file(checkpoints.CLEAN_SHUTDOWN)
         #: The last process closed its logs.
         self.was_clean = read_file(self.files, clean_mark) is not None
         self._partitions: set[tuple[str, int]] = set()
         for name in self.files.folders(self.path):
             if name.endswith(DELETE_SUFFIX):
-                self._remove_folder(os.path.join(self.path, name))
+                remove_folder_if_there(self.files, os.path.join(self.path, name))
             elif match := _PARTITION_FOLDER.fullmatch(name):
                 self._partitions.add((match[1], int(match[2])))
         # From here on an end without `close` is an unclean one. Logs not touched by then lose nothing: their
@@ -222,7 +229,7 @@ class DataFolder:
         except OSError as error:
             if is_new:
                 with contextlib.suppress(OSError):
-                    self._remove_folder(folder)  # or it would seem to hold a log
+                    remove_folder_if_there(self.files, folder)  # or it would seem to hold a log
             raise self.health.error(error, f"cannot create {folder}") from error
         self._partitions.add((topic, partition))
         return self.open(topic, partition, config, now_ms)
@@ -249,16 +256,19 @@ class DataFolder:
             high_watermark=self._high_watermarks.get(key, 0),
             clean=self.was_clean,
             expiration_ms=self.producer_expiration_ms,
+            first_dirty_offset=self._first_dirty_offsets.get(key),
             checkpoint=self.checkpoint,
+            deleted=self.deleted,
             random_below=self._random_below,
         )
         self._open[key] = log
         return log
 
     def delete(self, topic: str, partition: int) -> None:
-        """Removes the log for good. Readers with a lease read on. Nothing if it is not there.
+        """Removes the log for good: its folder is renamed, and waits in `deleted` for its files to be unlinked.
 
-        Raises KafkaError; NoRoomError when it is gone and only the checkpoints could not be written.
+        Readers with a lease read on. Nothing if it is not there. Raises KafkaError; NoRoomError when it is gone and
+        only the checkpoints could not be written.
         """
         self._refuse_offline()
         key = (topic, partition)
@@ -275,14 +285,28 @@ class DataFolder:
             self.files.rename(folder, condemned)
             self._partitions.discard(key)
             self._forget_offsets(key)
-            # Before the checkpoints, which want room: this makes some.
-            self._remove_folder(condemned)
+            self.deleted.add([condemned], (log.config if log else _DEFAULT_CONFIG).file_delete_delay_ms)
         except OSError as error:
             raise self.health.error(error, f"cannot delete {folder}") from error
-        self.checkpoint()
+        try:
+            self.checkpoint()
+        except NoRoomError:
+            # Where there is no room, what was removed goes at once.
+            self.unlink(self.deleted.take_all())
+            self.checkpoint()
+
+    def unlink(self, paths: Iterable[str]) -> None:
+        """Removes what was taken from `deleted`; from any thread. What cannot be removed is left to the next start."""
+        with contextlib.suppress(OSError):
+            unlink(self.files, paths, DELETE_SUFFIX)
 
     def _forget_offsets(self, key: tuple[str, int]) -> None:
-        for offsets in (self._recovery_points, self._log_start_offsets, self._high_watermarks):
+        for offsets in (
+            self._recovery_points,
+            self._log_start_offsets,
+            self._high_watermarks,
+            self._first_dirty_offsets,
+        ):
             offsets.pop(key, None)
 
     def is_empty(self, topic: str, partition: int) -> bool:
@@ -311,11 +335,6 @@ class DataFolder:
         except checkpoints.CheckpointError:
             return None
 
-    def _remove_folder(self, folder: str) -> None:
-        for name in self.files.names(folder):
-            self.files.remove(os.path.join(folder, name))
-        self.files.remove_folder(folder)
-
     # --- checkpoints and the end ----------------------------------------------------------------------------------
 
     def checkpoint(self, *, sync: bool = False) -> None:
@@ -337,6 +356,19 @@ class DataFolder:
                 self._replace(name, checkpoints.encode_offsets(offsets), sync=sync)
         except OSError as error:
             raise self.health.error(error, f"Error while writing to checkpoint file in {self.path}") from error
+        self.checkpoint_compaction()
+
+    def checkpoint_compaction(self) -> None:
+        """Writes where the compactions of all partitions ended, if one has come further. Raises KafkaError."""
+        for key, log in self._open.items():
+            if log.first_dirty_offset is not None:
+                self._first_dirty_offsets[key] = log.first_dirty_offset
+        if self._first_dirty_offsets != self._first_dirty_offsets_on_disk:
+            try:
+                self._replace(checkpoints.FIRST_DIRTY_OFFSETS, checkpoints.encode_offsets(self._first_dirty_offsets))
+            except OSError as error:
+                raise self.health.error(error, f"Error while writing to checkpoint file in {self.path}") from error
+            self._first_dirty_offsets_on_disk = dict(self._first_dirty_offsets)
 
     def flush(self) -> None:
         """Every open log is on the device afterwards, and the checkpoints say so. Raises KafkaError."""
@@ -368,6 +400,7 @@ class DataFolder:
             self.checkpoint(sync=sync)
             if all(log.closed_well for log in self._open.values()):
                 self._replace(checkpoints.CLEAN_SHUTDOWN, checkpoints.encode_clean_shutdown(-1), sync=sync)
+            self.unlink(self.deleted.take_all())
         except KafkaError as error:
             problem = problem or error
         except OSError as error:

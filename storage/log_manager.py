@@ -166,6 +166,10 @@ class LogManager:
         """Writes the checkpoints of all folders. Raises KafkaError, the first, when all have had their turn."""
         self._each(DataFolder.checkpoint, self._well)
 
+    def checkpoint_compaction(self) -> None:
+        """Writes how far compactions have come. Raises KafkaError."""
+        self._each(DataFolder.checkpoint_compaction, self._well)
+
     def flush(self) -> None:
         """Every open log is on the device afterwards. Raises KafkaError."""
         self._each(DataFolder.flush, self._well)

@@ -24,6 +24,9 @@ class ShrinkingLog(LogState):
             return
         self.failed = f"truncation in {self.folder} did not end well"
         self.truncations += 1
+        if self.first_dirty_offset is not None:
+            # What comes in place of the records that go was never compacted.
+            self.first_dirty_offset = min(self.first_dirty_offset, offset)
         if self.recovery_point > offset:
             # First, or a crash would take a torn tail written after it for a known good one.
             self.recovery_point = offset
@@ -31,7 +34,7 @@ class ShrinkingLog(LogState):
         if offset < self.log_start_offset or offset < self._segments.bases[0]:
             self._begin_at(offset, now_ms)
         else:
-            self._segments.remove(self._segments.number_of(offset) + 1, len(self._segments))
+            self._remove_segments(self._segments.number_of(offset) + 1, len(self._segments))
             segment = self._segments.items[-1]
             found = segment.find(offset)
             position, end_offset = (found[0], min(offset, found[1].base_offset)) if found else (segment.size, offset)
@@ -98,7 +101,7 @@ class ShrinkingLog(LogState):
         )
 
     def _drop_oldest(self, count: int) -> None:
-        self._segments.remove(0, count)
+        self._remove_segments(0, count)
         self._snapshots.remove_below(self._segments.bases[0])
         self.leader_epochs.truncate_start(self.log_start_offset)
         self._save_epochs()

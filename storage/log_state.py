@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from random import randrange
-from typing import Concatenate, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec, TypeVar
 
 from ..wire.errors import ErrorCode, KafkaError
 from ..wire.records import MAX_INT32
 from .config import MAX_INT64, LogConfig
+from .deleted_files import DeletedFiles
 from .file_range import FileRange
 from .handles import HandleCache
 from .interface import EpochEndOffset
@@ -23,6 +24,9 @@ from .recovery import recover_log
 from .segment import Segment
 from .segments import SegmentList
 from .snapshots import Snapshots
+
+if TYPE_CHECKING:
+    from .compaction import CompactionJob
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -73,16 +77,19 @@ class LogState:
         log_start_offset: int = 0,
         high_watermark: int = 0,
         clean: bool = False,
+        first_dirty_offset: int | None = None,
         expiration_ms: int = DEFAULT_EXPIRATION_MS,
         checkpoint: Callable[[], None] = lambda: None,
+        deleted: DeletedFiles | None = None,
         random_below: Callable[[int], int] = randrange,
     ) -> None:
         """Opens the log in `folder`, or begins one there.
 
         `recovery_point`, `log_start_offset` and `high_watermark` are what the data folder's checkpoints say, `clean`
-        that the last process ended well. `checkpoint` is called when one of the first two has moved in a way that
-        must be on disk before files change. `random_below`: a random non-negative number below its argument, for
-        segment.jitter.ms. Raises KafkaError(KAFKA_STORAGE_ERROR).
+        that the last process ended well; `first_dirty_offset` is where the last compaction ended. `checkpoint` is
+        called when one of the first two has moved in a way that must be on disk before files change. `deleted` takes
+        the files of removed segments (None: they are unlinked at once). `random_below`: a random non-negative number
+        below its argument, for segment.jitter.ms. Raises KafkaError(KAFKA_STORAGE_ERROR).
         """
         self.files: Final = cache.files
         self.health: Final = cache.health_of(folder)
@@ -103,7 +110,13 @@ class LogState:
         #: Everything is on disk and no more will come.
         self.closed_well = False
         self.truncations = 0
+        #: All before it has been compacted; None if the log never was.
+        self.first_dirty_offset = first_dirty_offset
+        #: Why this log is not compacted although it should be: a batch that cannot be read.
+        self.uncleanable: str | None = None
         self._cache: Final = cache
+        self._compaction: CompactionJob | None = None
+        self._deleted: Final = deleted
         self._checkpoint: Final = checkpoint
         self._random_below: Final = random_below
         self._high_watermark = high_watermark
@@ -158,7 +171,7 @@ class LogState:
 
     def _begin_at(self, offset: int, now_ms: int) -> None:
         """Throws away all there is and begins an empty log at `offset`."""
-        self._segments.remove(0, len(self._segments))
+        self._remove_segments(0, len(self._segments))
         self._snapshots.load(up_to=-1)
         self.leader_epochs.clear()
         self._save_epochs()
@@ -170,6 +183,7 @@ class LogState:
 
     def discard(self) -> None:
         """Closes the files and writes nothing, as a crash would. The log is of no use afterwards."""
+        self.abort_compaction()
         self.failed = f"{self.folder} is closed"
         for segment in self._segments.items:
             segment.discard()
@@ -207,10 +221,29 @@ class LogState:
 
     def configure(self, config: LogConfig) -> None:
         """New configs hold from the next append on."""
+        if not config.is_compacted:
+            self.abort_compaction()
         self.config = config
         self._set_roll_limits()
 
     # --- segments -------------------------------------------------------------------------------------------------
+
+    def abort_compaction(self) -> None:
+        """If one is under way, it ends soon and changes nothing more; another may begin when it has ended."""
+        if self._compaction is not None:
+            self._compaction.abort()
+
+    def _remove_segments(self, first: int, end: int) -> None:
+        if first < end:
+            self.abort_compaction()
+            self._segments.remove(first, end, self._set_aside)
+
+    def _set_aside(self, segment: Segment) -> None:
+        """Takes a segment's files out of the log's way. Raises OSError."""
+        if self._deleted is None:
+            segment.delete()
+        else:
+            self._deleted.add(segment.set_aside(), self.config.file_delete_delay_ms)
 
     def _roll(self, now_ms: int) -> Segment:
         """Ends the active segment. May be tried again after an OSError."""
@@ -244,7 +277,7 @@ class LogState:
         self._roll_size = 0 if index_is_full else config.segment_bytes
         self._roll_offset = segment.base_offset + MAX_INT32
         self._roll_timestamp_ms = self._roll_wall_ms = MAX_INT64
-        first_timestamp, roll_ms = segment.first_timestamp(), config.segment_ms - self._roll_jitter_ms
+        first_timestamp, roll_ms = segment.first_timestamp(), config.roll_ms - self._roll_jitter_ms
         if first_timestamp >= 0:
             self._roll_timestamp_ms = first_timestamp + roll_ms
         else:

@@ -18,19 +18,25 @@ from .handles import HandleCache
 from .leader_epochs import LeaderEpochCache, load_leader_epochs
 from .producers import ProducerState
 from .segment import (
+    CLEANED_SUFFIX,
+    DELETED_SUFFIX,
     INDEX_SUFFIX,
     LOG_SUFFIX,
+    SEGMENT_SUFFIXES,
     SNAPSHOT_SUFFIX,
+    SWAP_SUFFIX,
     TIME_INDEX_SUFFIX,
     TRANSACTION_INDEX_SUFFIX,
+    WALK_BLOCK_BYTES,
     Segment,
     file_name,
+    walk_headers,
 )
 from .segments import SegmentList
 from .snapshots import NEWEST, Snapshots
 
-#: Left behind by a crash in the middle of a replacement or a delayed removal.
-_LEFTOVER_SUFFIXES: Final = (".tmp", ".deleted", ".cleaned")
+#: Left behind by a crash in the middle of a replacement, or before a delayed removal.
+_LEFTOVER_SUFFIXES: Final = (".tmp", DELETED_SUFFIX)
 
 Visit = Callable[[Segment, int, BatchHeader], None]
 
@@ -42,7 +48,9 @@ class FolderListing:
     __slots__ = ("segments", "snapshots", "transactions")
 
     def __init__(self, files: Files, folder: str) -> None:
-        """Removes what a crash left behind: temporary files, indexes without their log."""
+        """Removes what a crash left behind: temporary files, indexes without their log. Ends a compaction that was
+        putting its segment in the place of others."""
+        end_swap(files, folder)
         by_suffix: dict[str, list[int]] = {}
         for name in files.names(folder):
             if name.endswith(_LEFTOVER_SUFFIXES):
@@ -59,6 +67,58 @@ class FolderListing:
             for base_offset in by_suffix.get(suffix, []):
                 if base_offset not in logs:
                     remove_if_there(files, os.path.join(folder, file_name(base_offset, suffix)))
+
+
+def end_swap(files: Files, folder: str) -> None:
+    """Goes back or forward where a compaction was interrupted (LogLoader.removeTempFilesAndCollectSwapFiles).
+
+    While there is a `.cleaned` file, nothing was taken away yet for its segment or later ones: new files go. Else those
+    called `.swap` are whole; the old segments of their range that are still there go, then they get their names.
+    Raises OSError.
+    """
+    names = files.names(folder)
+    cleaned = [name for name in names if name.endswith(CLEANED_SUFFIX)]
+    first_cleaned = min(map(_offset_in_name, cleaned), default=NEWEST)
+    swapped = []
+    for name in names:
+        if name.endswith(SWAP_SUFFIX):
+            if _offset_in_name(name) >= first_cleaned:
+                remove_if_there(files, os.path.join(folder, name))
+            else:
+                swapped.append(name)
+    # After the `.swap` files: they alone would be taken for whole ones.
+    for name in cleaned:
+        remove_if_there(files, os.path.join(folder, name))
+    swapped.sort(key=lambda name: not name.endswith(LOG_SUFFIX + SWAP_SUFFIX))
+    for name in swapped:
+        if name.endswith(LOG_SUFFIX + SWAP_SUFFIX):
+            base_offset, end_offset = _offset_in_name(name), _end_of(files, os.path.join(folder, name))
+            for old in names:
+                if old.endswith(SEGMENT_SUFFIXES) and base_offset <= _offset_in_name(old) < max(
+                    end_offset, base_offset + 1
+                ):
+                    remove_if_there(files, os.path.join(folder, old))
+    # The log first: without it there, indexes that have their name already would be taken for old ones.
+    for name in swapped:
+        files.rename(os.path.join(folder, name), os.path.join(folder, name.removesuffix(SWAP_SUFFIX)))
+
+
+def _offset_in_name(name: str) -> int:
+    """-1 for a file of another kind."""
+    return int(name[:20]) if name[:20].isdigit() else -1
+
+
+def _end_of(files: Files, path: str) -> int:
+    """The offset behind the last batch of a segment's file; its first one's, from the name, if it has none."""
+    cache = HandleCache(files)
+    handle = cache.handle(path)
+    end_offset = _offset_in_name(os.path.basename(path))
+    try:
+        for _, header in walk_headers(handle, 0, files.size(handle.get()), WALK_BLOCK_BYTES):
+            end_offset = header.last_offset + 1
+    finally:
+        handle.discard()
+    return end_offset
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ from ..wire.records import (
     NO_TIMESTAMP,
     BatchHeader,
 )
-from .files import empty, remove_if_there
+from .files import empty, remove_if_there, rename_if_there
 from .handles import Handle, HandleCache
 from .indexes import OFFSET_ENTRY, TIME_ENTRY, SortedIndex
 from .transactions import TransactionIndex
@@ -29,6 +29,13 @@ INDEX_SUFFIX: Final = ".index"
 TIME_INDEX_SUFFIX: Final = ".timeindex"
 TRANSACTION_INDEX_SUFFIX: Final = ".txnindex"
 SNAPSHOT_SUFFIX: Final = ".snapshot"
+#: Of all files that a segment may have.
+SEGMENT_SUFFIXES: Final = (LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX)
+#: Appended to the names of a segment's files while compaction writes it, while it takes the place of others, and until
+#: the files of a removed one are unlinked.
+CLEANED_SUFFIX: Final = ".cleaned"
+SWAP_SUFFIX: Final = ".swap"
+DELETED_SUFFIX: Final = ".deleted"
 
 #: Read at once when a few batches behind an index entry are looked at.
 LOOKUP_BLOCK_BYTES: Final = 8192
@@ -101,6 +108,7 @@ class Segment:
         "_folder",
         "_loaded",
         "_read_whole",
+        "_state_suffix",
         "base_offset",
         "bytes_since_index",
         "created_ms",
@@ -116,9 +124,11 @@ class Segment:
         "transactions",
     )
 
-    def __init__(self, cache: HandleCache, folder: str, base_offset: int) -> None:
+    def __init__(self, cache: HandleCache, folder: str, base_offset: int, state_suffix: str = "") -> None:
+        """`state_suffix`: after the names of its files, CLEANED_SUFFIX for one that compaction makes."""
         self._cache = cache
         self._folder = folder
+        self._state_suffix = state_suffix
         self._loaded = False
         self._read_whole = False
         self.base_offset = base_offset
@@ -140,7 +150,7 @@ class Segment:
         self.created_ms = 0
 
     def path(self, suffix: str) -> str:
-        return os.path.join(self._folder, file_name(self.base_offset, suffix))
+        return os.path.join(self._folder, file_name(self.base_offset, suffix) + self._state_suffix)
 
     def create(self, now_ms: int) -> None:
         """Makes the three files, empty."""
@@ -369,8 +379,17 @@ class Segment:
         for handle in self.handles:
             handle.discard()
 
+    def set_aside(self) -> list[str]:
+        """Renames its files so that a start takes no notice of them; their new paths. Readers with a lease read on."""
+        self.discard()
+        return [
+            path + DELETED_SUFFIX
+            for path in map(self.path, SEGMENT_SUFFIXES)
+            if rename_if_there(self._cache.files, path, path + DELETED_SUFFIX)
+        ]
+
     def delete(self) -> None:
         """Removes its files; readers with a lease read on."""
         self.discard()
-        for suffix in (LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX):
+        for suffix in SEGMENT_SUFFIXES:
             remove_if_there(self._cache.files, self.path(suffix))

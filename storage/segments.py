@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from ..wire.records import BatchHeader
@@ -65,8 +65,11 @@ class SegmentList:
         self.bases.append(base_offset)
         return segment
 
-    def remove(self, first: int, end: int) -> None:
-        """Removes those of number `first` to `end`; from the newest on if the log loses its end, so no hole is left."""
+    def remove(self, first: int, end: int, delete: Callable[[Segment], None] = Segment.delete) -> None:
+        """Removes those of number `first` to `end`; from the newest on if the log loses its end, so no hole is left.
+
+        `delete` takes a segment's files out of the log's way.
+        """
         removed = self.items[first:end]
         self.new_names = True
         at_end = end == len(self.items)
@@ -74,7 +77,20 @@ class SegmentList:
         for segment in removed:
             segment.discard()  # all of them: they are out of reach when removing one fails
         for segment in reversed(removed) if at_end else removed:
-            segment.delete()
+            delete(segment)
+
+    def replace(self, first: int, end: int, delete: Callable[[Segment], None], new: Segment) -> None:
+        """Removes those of number `first` to `end`, oldest first, in whose place `new` comes, with their base offset.
+
+        Oldest first, so that after a crash nothing is left without what supersedes it.
+        """
+        removed = self.items[first:end]
+        self.new_names = True
+        for segment in removed:
+            segment.discard()
+        for segment in removed:
+            delete(segment)
+        self.items[first:end], self.bases[first:end] = [new], [new.base_offset]
 
     def number_of(self, offset: int) -> int:
         """The number of the segment that holds `offset`; the first one for an offset before all."""

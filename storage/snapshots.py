@@ -45,21 +45,23 @@ class Snapshots:
                     return ProducerState.decode_snapshot(read_file(self._files, self._path(offset)) or b""), offset
                 except SnapshotError:
                     pass
-            self._remove(offset)
+            self.remove(offset)
         return ProducerState(), -1
 
     def remove_strays(self, segment_offsets: Collection[int]) -> None:
         """Of those that belong to no segment only the newest is of use."""
         for offset in [offset for offset in self.offsets[:-1] if offset not in segment_offsets]:
-            self._remove(offset)
+            self.remove(offset)
 
     def remove_below(self, offset: int) -> None:
         for old in [old for old in self.offsets if old < offset]:
-            self._remove(old)
+            self.remove(old)
 
-    def _remove(self, offset: int) -> None:
+    def remove(self, offset: int) -> None:
+        """Nothing if there is none of this offset."""
         remove_if_there(self._files, self._path(offset))
-        self.offsets.remove(offset)
+        if offset in self.offsets:
+            self.offsets.remove(offset)
 
     def _path(self, offset: int) -> str:
         return os.path.join(self._folder, file_name(offset, SNAPSHOT_SUFFIX))

@@ -191,6 +191,11 @@ def set_base_offset(batch: bytearray | memoryview, base_offset: int, partition_l
     _OFFSET_LENGTH_EPOCH.pack_into(batch, 0, base_offset, length, partition_leader_epoch)
 
 
+def set_checksum(batch: bytearray) -> None:
+    """Puts the checksum of what stands in the batch into its header."""
+    _CRC.pack_into(batch, 17, batch_checksum(batch))
+
+
 def set_log_append_time(batch: bytearray, timestamp_ms: int) -> None:
     """Stamps the whole batch with the broker's time (message.timestamp.type=LogAppendTime) and renews its checksum.
 
@@ -199,7 +204,7 @@ def set_log_append_time(batch: bytearray, timestamp_ms: int) -> None:
     attributes: int = struct.unpack_from(">h", batch, 21)[0]
     struct.pack_into(">h", batch, 21, attributes | LOG_APPEND_TIME_FLAG)
     _INT64.pack_into(batch, 35, timestamp_ms)
-    _CRC.pack_into(batch, 17, batch_checksum(batch))
+    set_checksum(batch)
 
 
 def iter_batches(data: bytes | bytearray | memoryview) -> Iterator[tuple[int, BatchHeader]]:
@@ -279,7 +284,7 @@ def encode_batch(
         count,
     )
     batch += payload
-    _CRC.pack_into(batch, 17, batch_checksum(batch))
+    set_checksum(batch)
     return bytes(batch)
 
 

@@ -111,6 +111,11 @@ def failing_files() -> FailingFiles:
 
 
 @pytest.fixture
+def make_failing() -> Callable[[], FailingFiles]:
+    return FailingFiles
+
+
+@pytest.fixture
 def short_writes() -> Callable[[int], Files]:
     return ShortWrites
 

@@ -193,6 +193,12 @@ def test_deletion(open_folder: OpenFolder, batch: MakeBatch, tmp_path: Path) -> 
     held.release()
     assert len(folder.cache) == 0
     assert folder.partitions() == []
+    assert folder.deleted.take_due(0) == []
+    assert folder.deleted.take_due(59_999) == []
+    condemned = folder.deleted.take_due(60_000)
+    assert sorted(condemned) == sorted(str(path) for path in (tmp_path / "data").iterdir() if path.is_dir())
+    assert all(len(Path(path).name) <= 255 and path.endswith("-delete") for path in condemned)
+    folder.unlink(condemned)
     assert [path.name for path in (tmp_path / "data").iterdir() if path.is_dir()] == []
     with pytest.raises(KafkaError):
         append(log, batch(b"x"))
