@@ -3,7 +3,7 @@
 Source: UnifiedLog.deleteOldSegments (deleteLogStartOffsetBreachedSegments, deleteRetentionMsBreachedSegments,
 deleteRetentionSizeBreachedSegments).
 
-Left out: compaction, which is what `cleanup.policy=compact` asks for; such a log only loses what lies before its start.
+A log that is compacted and not deleted from only loses what lies before its start here.
 """
 
 from __future__ import annotations

@@ -167,6 +167,22 @@ async def test_the_log_serves_on_meanwhile(folder: DataFolder, files: SlowFiles,
     assert set(keys_of(log)) == {b"0", b"1", b"2", b"3", b"4"}
 
 
+@pytest.mark.behaviour(23)
+async def test_a_read_in_a_gap_begins_at_the_next_batch(folder: DataFolder) -> None:
+    log = make(folder, "a", 60)
+    assert await compact(log, CleanerConfig(), NOW_MS)
+    offsets = []
+    for offset in range(log.log_end_offset):
+        read = log.read(offset, 1, max_offset=log.log_end_offset)
+        offsets.append(next(iter_records(read.read())).offset)
+        read.release()
+    left = sorted(set(offsets))
+    assert len(left) < 15
+    assert offsets == [min(other for other in left if other >= offset) for offset in range(log.log_end_offset)]
+    assert log.offset_for_timestamp(0).offset == left[0]
+    assert log.max_timestamp_offset().offset == left[0]
+
+
 @pytest.mark.parametrize("what", ["truncate", "delete records", "retention", "policy", "delete the topic", "cancel"])
 async def test_what_takes_segments_away_aborts_it(folder: DataFolder, files: SlowFiles, what: str) -> None:
     config = LogConfig(cleanup_policy=("compact", "delete"), segment_bytes=500, retention_ms=10_000)

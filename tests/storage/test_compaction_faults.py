@@ -27,7 +27,7 @@ CONFIG = LogConfig(
     cleanup_policy=("compact",), segment_bytes=400, index_interval_bytes=100, delete_retention_ms=0, flush_messages=1
 )
 #: Of the steps that can fail, each so many-th; 1 for all of them.
-STRIDE = int(os.environ.get("KLAMM_COMPACTION_FAULTS_STRIDE", "3"))
+STRIDE = int(os.environ.get("KLAMM_COMPACTION_FAULTS_STRIDE", "2"))
 KEYS = [b"a", b"b", b"c", b"d"]
 
 
