@@ -167,7 +167,7 @@ async def test_the_log_serves_on_meanwhile(folder: DataFolder, files: SlowFiles,
     assert set(keys_of(log)) == {b"0", b"1", b"2", b"3", b"4"}
 
 
-@pytest.mark.behaviour(23)
+@pytest.mark.behaviour("23")
 async def test_a_read_in_a_gap_begins_at_the_next_batch(folder: DataFolder) -> None:
     log = make(folder, "a", 60)
     assert await compact(log, CleanerConfig(), NOW_MS)

@@ -175,12 +175,15 @@ class PowerFiles(Files):
         self.disk.synced_folders |= inside
 
     def rename(self, source: str, target: str) -> None:
-        self.on_change()
         if source in self.disk.folders:
+            self.on_change()
             self.disk.folders[target] = self.disk.folders.pop(source)
             self.disk.synced_folders.discard(source)
             return
         folder, name = self._folder(source)
+        if name not in folder.names:
+            raise FileNotFoundError(errno.ENOENT, "no such file", source)
+        self.on_change()
         inode = folder.names.pop(name)
         folder, name = self._folder(target)
         folder.names[name] = inode
