@@ -4,7 +4,7 @@ Only ratios carry over to other machines. The real Kafka is brought up from its 
 needed); without them klamm's own figures are printed alone, and the page says so.
 
     make bench                      everything
-    make bench ARGS="startup small" some of: startup small batches million groups
+    make bench ARGS="startup small" some of: startup small batches million groups cold
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from statistics import median
 
 from ..kafka_peer.peer import RealKafka, free_port, missing, run_class
 from ..support import Klamm
-from . import groups, loads, small_requests, startup
+from . import cold, groups, loads, small_requests, startup
 from .group_load import Load
 from .processes import cpu_seconds, resident_mb
 
@@ -35,6 +35,9 @@ MILLION_RECORDS = 10_000_000
 GROUPS = int(os.environ.get("KLAMM_BENCH_GROUPS", "10000"))
 GROUP_MEMBERS = 5
 HOLD_S = float(os.environ.get("KLAMM_BENCH_HOLD_S", "60"))
+COLD_BYTES = int(os.environ.get("KLAMM_BENCH_COLD_BYTES", "3000000000"))
+#: More than a device of 50 ms a read gives in the time.
+COLD_SLOW_BYTES = 200_000_000
 
 Broker = Klamm | RealKafka
 
@@ -194,12 +197,42 @@ def one_broker(name: str, folder: Path, config: Mapping[str, str]) -> Iterator[B
         broker.stop()
 
 
+def bench_cold(folder: Path) -> None:
+    say(f"## Beside a backlog\n\nA pair at 200 records/s, alone and beside a consumer of {COLD_BYTES / 1e9:.1f} GB.\n")
+    say("| the backlog's pages | pair | p50 us | p99 us | max us | p99 to idle | backlog MB/s | memory MB |")
+    say("|---|---|---|---|---|---|---|---|")
+    ours = Klamm(folder / "dropped")
+    try:
+        create_cold_topics(ours.bootstrap_servers)
+        say_cold("dropped", cold.measure(address(ours), ours.pid, COLD_BYTES, cold.Dropped(ours.data_dir)))
+    finally:
+        ours.stop()
+    with cold.slow_broker(folder / "slow") as (where, pid, pages):
+        create_cold_topics(f"{where[0]}:{where[1]}")
+        say_cold("50 ms a read", cold.measure(where, pid, COLD_SLOW_BYTES, pages))
+
+
+def create_cold_topics(bootstrap_servers: str) -> None:
+    for topic in (cold.LIVE, cold.BACKLOG):
+        create_topic(bootstrap_servers, topic)
+
+
+def say_cold(pages: str, found: cold.Outcome) -> None:
+    idle, beside = found.idle, found.beside
+    say(f"| {pages} | idle | {idle.p50_us:.0f} | {idle.p99_us:.0f} | {idle.max_us:.0f} | | | {found.before_mb:.1f} |")
+    say(
+        f"| {pages} | beside | {beside.p50_us:.0f} | {beside.p99_us:.0f} | {beside.max_us:.0f} "
+        f"| {beside.p99_us / idle.p99_us:.2f} | {found.read_mb / found.seconds:.0f} | {found.after_mb:.1f} |"
+    )
+
+
 BENCHES = {
     "startup": bench_startup,
     "small": bench_small,
     "batches": bench_batches,
     "million": bench_million,
     "groups": bench_groups,
+    "cold": bench_cold,
 }
 
 

@@ -8,6 +8,8 @@ a broker on it in a thread of this process. For tests and the bench; no option o
 from __future__ import annotations
 
 import os
+import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -47,10 +49,11 @@ class SlowFiles(Files):
         self._pages: set[tuple[int, int]] = set()  # (inode, number) of what is in memory
         self._lock = threading.Lock()
 
-    def drop(self) -> None:
-        """Nothing is in memory any more."""
+    def drop(self, folder: Path | None = None) -> None:
+        """Nothing is in memory any more; of the files of one folder, if one is named."""
+        inodes = None if folder is None else {path.stat().st_ino for path in folder.iterdir()}
         with self._lock:
-            self._pages.clear()
+            self._pages = set() if inodes is None else {page for page in self._pages if page[0] not in inodes}
 
     def _missing(self, fd: int, position: int, size: int) -> set[tuple[int, int]]:
         status = os.fstat(fd)
@@ -98,6 +101,18 @@ class SlowFiles(Files):
                 (inode, number) for number in range(position // PAGE_BYTES, -(-(position + written) // PAGE_BYTES))
             )
         return written
+
+
+def serve(folder: Path, cold_s: float, dropped: str) -> None:
+    """A broker on such files until SIGTERM; prints its address. At SIGUSR1 the files of the partition `dropped` leave
+    memory; prints that it is done."""
+    files = SlowFiles(cold_s=cold_s)
+    broker = BrokerThread(folder, files)
+    print(broker.address, flush=True)
+    while signal.sigwait({signal.SIGTERM, signal.SIGUSR1}) == signal.SIGUSR1:
+        files.drop(folder / dropped)
+        print("dropped", flush=True)
+    broker.stop()
 
 
 class BrokerThread:
@@ -162,3 +177,8 @@ class BrokerThread:
         self._thread.join(START_TIMEOUT_S)
         if self._thread.is_alive():
             raise RuntimeError("the broker does not end")
+
+
+if __name__ == "__main__":
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGUSR1})
+    serve(Path(sys.argv[1]), float(sys.argv[2]), sys.argv[3])

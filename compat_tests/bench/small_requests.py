@@ -46,13 +46,13 @@ def produce_frame(topic: str) -> bytes:
     return struct.pack(">i", len(head) + len(body)) + head + body
 
 
-def _connect(address: tuple[str, int]) -> socket.socket:
+def connect(address: tuple[str, int]) -> socket.socket:
     sock = socket.create_connection(address, TIMEOUT_S)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
 
 
-def _ask(sock: socket.socket, frame: bytes) -> bytes:
+def ask(sock: socket.socket, frame: bytes) -> bytes:
     sock.sendall(frame)
     got = sock.recv(65_536)
     while len(got) < 4 or len(got) < 4 + struct.unpack(">i", got[:4])[0]:
@@ -66,17 +66,17 @@ def _ask(sock: socket.socket, frame: bytes) -> bytes:
 def measure(address: tuple[str, int], topic: str, pid: int, requests: int) -> list[Rate]:
     """The rates on 1, 16 and 64 connections; the topic must exist."""
     frame = produce_frame(topic)
-    sock = _connect(address)
-    (error,) = struct.unpack_from(">h", _ask(sock, frame), 4 + 4 + 1 + 1 + 1 + len(topic) + 1 + 4)
+    sock = connect(address)
+    (error,) = struct.unpack_from(">h", ask(sock, frame), 4 + 4 + 1 + 1 + 1 + len(topic) + 1 + 4)
     if error:
         raise RuntimeError(f"the first Produce was answered with error {error}")
     for _ in range(requests // 4):
-        _ask(sock, frame)
+        ask(sock, frame)
     times = []
     cpu, start = cpu_seconds(pid), time.perf_counter()
     for _ in range(requests):
         asked = time.perf_counter()
-        _ask(sock, frame)
+        ask(sock, frame)
         times.append((time.perf_counter() - asked) * 1e6)
     seconds = time.perf_counter() - start
     times.sort()
@@ -97,7 +97,7 @@ def measure(address: tuple[str, int], topic: str, pid: int, requests: int) -> li
 def _measure_many(address: tuple[str, int], frame: bytes, pid: int, requests: int, connections: int) -> Rate:
     selector = selectors.DefaultSelector()
     for _ in range(connections):
-        selector.register(_connect(address), selectors.EVENT_READ)
+        selector.register(connect(address), selectors.EVENT_READ)
     cpu, start = cpu_seconds(pid), time.perf_counter()
     sent, done = connections, 0
     sockets = [key.fileobj for key in selector.get_map().values()]
