@@ -5,6 +5,9 @@ needed); without them klamm's own figures are printed alone, and the page says s
 
     make bench                      everything
     make bench ARGS="startup small" some of: startup small batches million groups cold
+                                    append durable partitions hundred-million
+
+KLAMM_BENCH_SCALE=0.01 makes the last two smaller.
 """
 
 from __future__ import annotations
@@ -13,17 +16,16 @@ import argparse
 import os
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-from ..kafka_peer.peer import RealKafka, free_port, missing, run_class
+from ..kafka_peer.peer import free_port, missing, run_class
 from ..support import Klamm
-from . import cold, groups, loads, small_requests, startup
+from . import append_cost, cold, durable, groups, hundred_million, loads, partitions, small_requests, startup
 from .group_load import Load
 from .processes import cpu_seconds, resident_mb
+from .sides import address, brokers, create_topic, one_broker, say
 
 SMALL_REQUESTS = 20_000
 #: A JVM is warm after four runs: the fifth is the one that counts.
@@ -38,43 +40,6 @@ HOLD_S = float(os.environ.get("KLAMM_BENCH_HOLD_S", "60"))
 COLD_BYTES = int(os.environ.get("KLAMM_BENCH_COLD_BYTES", "3000000000"))
 #: More than a device of 50 ms a read gives in the time.
 COLD_SLOW_BYTES = 200_000_000
-
-Broker = Klamm | RealKafka
-
-
-def say(line: str = "") -> None:
-    print(line, flush=True)
-
-
-@contextmanager
-def brokers(folder: Path) -> Iterator[list[tuple[str, Broker]]]:
-    """klamm and, where it can run, a real Kafka; klamm with default settings."""
-    running: list[tuple[str, Broker]] = []
-    ours = Klamm(folder / "klamm")
-    running.append(("klamm", ours))
-    try:
-        if missing() is None:
-            kafka = RealKafka(folder / "kafka")
-            running.append(("Kafka", kafka))
-        else:
-            say(f"(no real Kafka here: {missing()})")
-        yield running
-    finally:
-        for _, broker in running:
-            broker.stop()
-
-
-def create_topic(bootstrap_servers: str, name: str, partitions: int = 1) -> None:
-    from confluent_kafka.admin import AdminClient, NewTopic
-
-    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
-    admin.create_topics([NewTopic(name, partitions, 1)])[name].result(30)
-    time.sleep(0.5)  # Kafka leads a new partition some ms after it answers
-
-
-def address(broker: Broker) -> tuple[str, int]:
-    host, _, port = broker.bootstrap_servers.rpartition(":")
-    return host, int(port)
 
 
 def bench_startup(folder: Path) -> None:
@@ -188,15 +153,6 @@ def bench_groups(folder: Path) -> None:
             )
 
 
-@contextmanager
-def one_broker(name: str, folder: Path, config: Mapping[str, str]) -> Iterator[Broker]:
-    broker: Broker = Klamm(folder, config=config) if name == "klamm" else RealKafka(folder, config=config)
-    try:
-        yield broker
-    finally:
-        broker.stop()
-
-
 def bench_cold(folder: Path) -> None:
     say(f"## Beside a backlog\n\nA pair at 200 records/s, alone and beside a consumer of {COLD_BYTES / 1e9:.1f} GB.\n")
     say("| the backlog's pages | pair | p50 us | p99 us | max us | p99 to idle | backlog MB/s | memory MB |")
@@ -233,6 +189,10 @@ BENCHES = {
     "million": bench_million,
     "groups": bench_groups,
     "cold": bench_cold,
+    "append": append_cost.bench,
+    "durable": durable.bench,
+    "partitions": partitions.bench,
+    "hundred-million": hundred_million.bench,
 }
 
 

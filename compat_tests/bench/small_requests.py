@@ -32,10 +32,10 @@ class Rate:
     p99_us: float | None = None
 
 
-def produce_frame(topic: str) -> bytes:
-    """A whole Produce v9 request frame of one 100-byte record to partition 0."""
+def produce_frame(topic: str, partition_index: int = 0) -> bytes:
+    """A whole Produce v9 request frame of one 100-byte record."""
     batch = encode_batch([Record(value=b"x" * 100, timestamp_ms=int(time.time() * 1000))])
-    partition = PartitionProduceData(index=0, records=batch)
+    partition = PartitionProduceData(index=partition_index, records=batch)
     body = encode(
         ProduceRequest(
             acks=1, timeout_ms=30_000, topic_data=[TopicProduceData(name=topic, partition_data=[partition])]
@@ -63,11 +63,17 @@ def ask(sock: socket.socket, frame: bytes) -> bytes:
     return got
 
 
+def produce_error(answer: bytes, topic: str) -> int:
+    """The error code in the answer to such a frame."""
+    (error,) = struct.unpack_from(">h", answer, 4 + 4 + 1 + 1 + 1 + len(topic) + 1 + 4)
+    return int(error)
+
+
 def measure(address: tuple[str, int], topic: str, pid: int, requests: int) -> list[Rate]:
     """The rates on 1, 16 and 64 connections; the topic must exist."""
     frame = produce_frame(topic)
     sock = connect(address)
-    (error,) = struct.unpack_from(">h", ask(sock, frame), 4 + 4 + 1 + 1 + 1 + len(topic) + 1 + 4)
+    error = produce_error(ask(sock, frame), topic)
     if error:
         raise RuntimeError(f"the first Produce was answered with error {error}")
     for _ in range(requests // 4):
