@@ -12,7 +12,7 @@ and is told of by name. Topics and groups have names of their own in every run.
     heartbeat NAME [group= epoch= id= topics=a,b regex= owned=a:0,1;b:2 instance= rack= assignor= timeout= version=]
     describe [GROUP]      describe-classic [GROUP] [version=]      list      until GROUP EPOCH
     commit NAME|- epoch=E topic:partition... [version= id=]     fetch NAME|- epoch=E topic:partition...
-    join NAME [owned= protocols=range,foo type= instance= id= subscription=HEX]     sync NAME [assign= generation=
+    join NAME [owned= protocols=range,foo type= instance= id= session= subscription=HEX]     sync NAME [assign= generation=
     name= type= instance=]     beat NAME [generation= instance= id=]     leave NAME... | leave instance=I
 """
 
@@ -265,7 +265,7 @@ class GroupStory:
             metadata = bytes.fromhex(options["subscription"])
         message = JoinGroupRequest(
             group_id=self.group + self.mark,
-            session_timeout_ms=10_000,
+            session_timeout_ms=int(options.get("session", 10_000)),
             rebalance_timeout_ms=10_000,
             member_id=options.get("id", self.classic.get((self.group, name), ("", 0))[0]),
             group_instance_id=options.get("instance"),
