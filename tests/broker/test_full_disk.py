@@ -8,6 +8,7 @@ RLIMIT_FSIZE makes every write of a running broker fail (EFBIG) and is lifted ag
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -177,7 +178,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_disk_is_filled_and_made_free_by_deleting_a_topic(small_disk: Path, tmp_path: Path) -> None:
-    klamm = Klamm(tmp_path / "klamm", config={"log.dirs": str(small_disk / "data")})
+    # Room is there when the files are unlinked, not when the topic is gone.
+    config = {"log.dirs": str(small_disk / "data"), "log.segment.delete.delay.ms": "0"}
+    klamm = Klamm(tmp_path / "klamm", config=config)
     try:
         address = klamm.bootstrap_servers
         wait_for_coordinators(address, GROUP)
@@ -194,6 +197,11 @@ def test_a_disk_is_filled_and_made_free_by_deleting_a_topic(small_disk: Path, tm
         with RawClient(address) as client:
             assert list_offset(client, topic, -1).offset == good
         delete_topic(address, ballast)
+        deadline = time.monotonic() + 60
+        while produced(address, topic, value) == (FULL, -1):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        good += 1
         assert [produced(address, topic, value) for _ in range(10)] == [(0, good + number) for number in range(10)]
         klamm.kill()
         klamm.start()
