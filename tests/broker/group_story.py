@@ -12,8 +12,9 @@ and is told of by name. Topics and groups have names of their own in every run.
     heartbeat NAME [group= epoch= id= topics=a,b regex= owned=a:0,1;b:2 instance= rack= assignor= timeout= version=]
     describe [GROUP]      describe-classic [GROUP] [version=]      list      until GROUP EPOCH
     commit NAME|- epoch=E topic:partition... [version= id=]     fetch NAME|- epoch=E topic:partition...
-    join NAME [owned= protocols=range,foo type= instance= id= session= subscription=HEX]     sync NAME [assign= generation=
-    name= type= instance=]     beat NAME [generation= instance= id=]     leave NAME... | leave instance=I
+    join NAME [owned= protocols=range,foo type= instance= id= session= subscription=HEX]
+    sync NAME [assign= generation= name= type= instance=]     beat NAME [generation= instance= id=]
+    leave NAME... | leave instance=I
 """
 
 from __future__ import annotations
