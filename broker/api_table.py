@@ -134,8 +134,12 @@ SERVED: Final[dict[int, Served]] = {
             "UnregisterBroker",
             "ConsumerGroupHeartbeat",
             "ConsumerGroupDescribe",
+            "GetTelemetrySubscriptions",
+            "PushTelemetry",
             "ListConfigResources",
             "DescribeTopicPartitions",
+            "AddRaftVoter",
+            "RemoveRaftVoter",
         ),
     )
 }

@@ -11,7 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,7 +29,15 @@ from .group_commit import GroupCommit, most_logs
 from .log_dir_failures import LogDirFailures
 from .log_reader import read_chunks
 from .metadata.controller import Controller, Registration
-from .metadata.image import BROKER_RESOURCE, Catalogue, Delta, Endpoint, PartitionImage, TopicImage
+from .metadata.image import (
+    BROKER_RESOURCE,
+    CLIENT_METRICS_RESOURCE,
+    Catalogue,
+    Delta,
+    Endpoint,
+    PartitionImage,
+    TopicImage,
+)
 from .metadata.metadata_log import MetadataLog
 from .metadata.producer_ids import ProducerIds
 from .partitions import Partitions
@@ -41,6 +49,7 @@ from .warmer import Warmer
 if TYPE_CHECKING:
     from ..storage.log import Log
     from ..storage.log_manager import LogManager
+    from .client_telemetry import ClientTelemetry
     from .config import Config
     from .coordinators import Coordinators
     from .transaction_coordinators import TransactionCoordinators
@@ -98,6 +107,21 @@ class Broker:
         self.producer_ids = ProducerIds(self._reserve_producer_ids)
         self.coordinators: Coordinators = self._make_coordinators()
         self.transactions: TransactionCoordinators = self._make_transaction_coordinators()
+
+    @cached_property
+    def telemetry(self) -> ClientTelemetry:
+        """Clients' metrics (KIP-714); made when a client asks for its subscriptions."""
+        from .client_telemetry import ClientTelemetry, FileReceiver
+
+        catalogue = self.catalogue
+        path = self.config.get("klamm.telemetry.file")
+        return ClientTelemetry(
+            lambda: [
+                catalogue.configs(CLIENT_METRICS_RESOURCE, name)
+                for name in catalogue.configured(CLIENT_METRICS_RESOURCE)
+            ],
+            FileReceiver(path) if path else None,
+        )
 
     def _make_coordinators(self) -> Coordinators:
         from .coordinators import Coordinators

@@ -91,7 +91,7 @@ ROWS = (
     ("replication.quota.window.num", INT, "11", AT_LEAST_1, READ_ONLY, NOT_YET),
     ("replication.quota.window.size.seconds", INT, "1", AT_LEAST_1, READ_ONLY, NOT_YET),
     ("server.max.startup.time.ms", LONG, "9223372036854775807", AT_LEAST_0, READ_ONLY, ONE_PROCESS, True),
-    ("telemetry.max.bytes", INT, "1048576", AT_LEAST_1, READ_ONLY, NOT_YET),
+    ("telemetry.max.bytes", INT, "1048576", AT_LEAST_1, READ_ONLY, HONOURED),
     ("unstable.api.versions.enable", BOOLEAN, "false", ANY, READ_ONLY, NOT_YET, True),
     ("unstable.feature.versions.enable", BOOLEAN, "false", ANY, READ_ONLY, NOT_YET, True),
 )

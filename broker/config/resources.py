@@ -40,7 +40,7 @@ GROUP_ROWS = (
 )
 
 CLIENT_METRICS_ROWS = (
-    ("interval.ms", INT, "300000", ANY, CLUSTER_WIDE, NOT_YET),
-    ("match", LIST, "", MAYBE_EMPTY, CLUSTER_WIDE, NOT_YET),
-    ("metrics", LIST, "", MAYBE_EMPTY, CLUSTER_WIDE, NOT_YET),
+    ("interval.ms", INT, "300000", ANY, CLUSTER_WIDE, HONOURED),
+    ("match", LIST, "", MAYBE_EMPTY, CLUSTER_WIDE, HONOURED),
+    ("metrics", LIST, "", MAYBE_EMPTY, CLUSTER_WIDE, HONOURED),
 )

@@ -26,12 +26,16 @@ from ..features import SUPPORTED_FEATURES
 _SOFTWARE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?")
 #: The first version that lists supported features whose minimum is 0.
 _ALL_FEATURES_FROM: Final = 4
+#: GetTelemetrySubscriptions and PushTelemetry: clients learn of them where somebody receives what they push (KIP-714).
+_TELEMETRY_KEYS: Final = (71, 72)
 
 
-def _keys() -> list[ApiVersion]:
+def _keys(context: RequestContext) -> list[ApiVersion]:
+    hidden = _TELEMETRY_KEYS if not context.broker.config.get("klamm.telemetry.file") else ()
     return [
         ApiVersion(api_key=key, min_version=row.advertised.start, max_version=row.advertised.stop - 1)
         for key, row in sorted(SERVED.items())
+        if key not in hidden
     ]
 
 
@@ -46,7 +50,7 @@ def handle(request: ApiVersionsRequest, context: RequestContext) -> ApiVersionsR
     catalogue = context.broker.catalogue
     return ApiVersionsResponse(
         error_code=ErrorCode.NONE,
-        api_keys=_keys(),
+        api_keys=_keys(context),
         throttle_time_ms=0,
         supported_features=[
             SupportedFeatureKey(name=name, min_version=low, max_version=high)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ..support import CODECS, sample_records
+from klamm.tools.cli import main
+
+from ..support import CODECS, Broker, sample_records, wait_until
 from .clients import Java
+from .jvm import Program
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -155,3 +161,29 @@ def test_a_consumer_without_a_position_fails_when_told_to(java: Java) -> None:
     assert beyond.failure() == "OffsetOutOfRangeException"
     back = java.consumer(partitions=[(topic, 0, 1000)])
     assert [record.value for record in back.take(2)] == [b"a", b"b"]
+
+
+@pytest.mark.klamm_only("the receiver of a Kafka is a Java class")
+def test_metrics_are_pushed_to_a_broker_that_receives_them(
+    program: Program, start_broker: Callable[[Mapping[str, str]], Broker], tmp_path: Path
+) -> None:
+    """KIP-714. The last push of a client that closes may or may not get out: it is not waited for."""
+    file = tmp_path / "pushes"
+    broker = start_broker({"klamm.telemetry.file": str(file)})
+    where = ["--bootstrap-server", broker.bootstrap_servers, "--entity-type", "client-metrics", "--entity-name", "all"]
+    assert main(["configs", *where, "--alter", "--add-config", "interval.ms=200,metrics=[*]"]) == 0
+    clients = Java(program, broker)
+    topic = clients.create_topic()
+    sender = clients.producer()
+
+    def pushed() -> list[dict[str, Any]]:
+        rows = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        return [row for row in rows if row["client_id"] == sender.name]
+
+    def more() -> bool:
+        sender.send_values(topic, ["a"], 0)
+        return len([row for row in pushed() if row["metrics"]]) >= 2
+
+    wait_until(more, 30, "two pushes")
+    clients.close()
+    assert {row["client_software_name"] for row in pushed()} == {"apache-kafka-java"}

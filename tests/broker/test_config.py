@@ -69,8 +69,8 @@ def refused(**values: str) -> str:
 
 
 def test_every_config_of_kafka_is_known() -> None:
-    assert [len(BROKER) - 1, len(TOPIC), len(GROUP), len(CLIENT_METRICS)] == [360, 34, 17, 3]
-    assert [name for name in BROKER if name.startswith("klamm.")] == ["klamm.validate.records"]
+    assert [len(BROKER) - 2, len(TOPIC), len(GROUP), len(CLIENT_METRICS)] == [360, 34, 17, 3]
+    assert [name for name in BROKER if name.startswith("klamm.")] == ["klamm.telemetry.file", "klamm.validate.records"]
 
 
 def test_defaults_are_values_that_their_own_rules_allow() -> None:

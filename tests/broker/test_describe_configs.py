@@ -27,8 +27,8 @@ DATA = Path(__file__).resolve().parents[1] / "data"
 WORLD, *CASES = [json.loads(line) for line in (DATA / "describe_configs.jsonl").read_text().splitlines()]
 
 #: 4.3.1 finalizes eligible.leader.replicas.version, which writes min.insync.replicas as a dynamic config of the
-#: cluster (source 3); klamm does not have that feature. klamm's own config is in no answer of Kafka's.
-OTHERWISE = {"min.insync.replicas", "klamm.validate.records"}
+#: cluster (source 3); klamm does not have that feature. klamm's own configs are in no answer of Kafka's.
+OTHERWISE = {"min.insync.replicas", "klamm.validate.records", "klamm.telemetry.file"}
 
 
 def context_of(config: Config, topics: dict[str, dict[str, str]], version: int = 4) -> Any:
