@@ -51,6 +51,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "features": Command("admin.features", "levels of the cluster's features, shown and set"),
     "consumer-perf-test": Command("perf.consumer", "how fast records can be consumed"),
     "producer-perf-test": Command("perf.producer", "how fast records can be produced"),
+    "reassign-partitions": Command("admin.reassign", "move replicas between brokers and folders"),
     "transactions": Command(
         "admin.transactions", "transactions and producers: list, describe, abort, find hanging ones"
     ),

@@ -1,6 +1,6 @@
 """Command lines whose output Kafka's commands and klamm's must share, and how one run of them is made comparable.
 
-{t} is a topic, {g} a group, {f} a file that names partition 0 of the topic. What differs from run to run is masked:
+{t} is a topic, {g} a group, {f} a file that names it and its partition 0. What differs from run to run is masked:
 names, ids, times, addresses; where Kafka's lines come as its hash tables have them, all are sorted.
 """
 
@@ -143,6 +143,25 @@ _ADMIN = [
             "--describe --entity-type cats",
         ),
         _MADE,
+    ),
+    Case(
+        "reassign-partitions",
+        _steps(
+            "reassign-partitions",
+            "--list",
+            "--generate --topics-to-move-json-file {f} --broker-list 1",
+            "--generate --topics-to-move-json-file {f} --broker-list 9",
+            "--generate --topics-to-move-json-file {f} --broker-list 1,1",
+            "--execute --reassignment-json-file {f} --throttle 100000",
+            "--verify --reassignment-json-file {f} --preserve-throttles",
+            "--verify --reassignment-json-file {f}",
+            "--cancel --reassignment-json-file {f}",
+            "--execute --reassignment-json-file {f} --broker-list 1",
+            "--execute",
+            "--list --cancel",
+            "--verify --reassignment-json-file /none",
+        ),
+        [Step("topics", "--create --topic {t} --partitions 1")],
     ),
     Case(
         "cluster",
@@ -333,7 +352,8 @@ def play(case: Case, run: Run, setup: Run, bootstrap: str, folder: Path) -> list
     # Names of one length: columns are as wide in every run.
     topic, group = f"topic{secrets.token_hex(4)}", f"group{secrets.token_hex(4)}"
     file = folder / f"{topic}.json"
-    file.write_text(json.dumps({"partitions": [{"topic": topic, "partition": 0, "offset": 0}], "version": 1}))
+    row = {"topic": topic, "partition": 0, "offset": 0, "replicas": [1]}
+    file.write_text(json.dumps({"partitions": [row], "topics": [{"topic": topic}], "version": 1}))
     names = {"t": topic, "g": group, "f": str(file)}
     for step in case.setup:
         told = setup(step.command, _words(step, names, bootstrap), step.stdin)
@@ -362,6 +382,7 @@ _MASKS = (
     (re.compile(r"Epoch: \d+"), "Epoch: N"),
     (re.compile(r'\{"partition":"[^}]*\},?'), ""),
     (re.compile(r'"logDir":"[^"]*"'), '"logDir":"DIR"'),
+    (re.compile(r'"log_dirs":\["/[^"]*"\]'), '"log_dirs":["DIR"]'),
     (re.compile(r"(CreateTime:|Timestamp\":)\d+"), r"\1T"),
     (re.compile(r"console-consumer-\d+"), "console-consumer-N"),
 )

@@ -19,7 +19,17 @@ from compat_tests.support import Broker
 pytestmark = pytest.mark.skipif(peer.missing() is not None, reason=f"no real Kafka: {peer.missing()}")
 
 #: Without times to wait for: a second or two each.
-QUICK = ("topics", "get-offsets", "delete-records", "log-dirs", "leader-election", "configs", "cluster", "features")
+QUICK = (
+    "topics",
+    "get-offsets",
+    "delete-records",
+    "log-dirs",
+    "leader-election",
+    "configs",
+    "reassign-partitions",
+    "cluster",
+    "features",
+)
 
 
 @pytest.fixture(scope="module")
