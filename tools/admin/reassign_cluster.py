@@ -196,7 +196,7 @@ def clear_throttles(client: Client, topics: Iterable[str]) -> None:
     """Takes away what the two above have set, from all brokers and from these topics; prints Kafka's lines."""
     client.metadata([])
     brokers = sorted(client.nodes)
-    print(f"Clearing broker-level throttles on brokers {','.join(map(str, brokers))}")
+    print(f"Clearing broker-level throttles on broker{'' if len(brokers) == 1 else 's'} {','.join(map(str, brokers))}")
     for broker in brokers:
         alter(client, Entity("brokers", str(broker)), {}, (*BROKER_RATES, FOLDER_RATE))
     names = sorted(set(topics))
