@@ -27,6 +27,7 @@ from .fetch_sessions import FetchSessions
 from .flusher import flush_when_due
 from .group_commit import GroupCommit, most_logs
 from .log_dir_failures import LogDirFailures
+from .log_movements import LogMovements
 from .log_reader import read_chunks
 from .metadata.controller import Controller, Registration
 from .metadata.image import (
@@ -105,6 +106,7 @@ class Broker:
         )
         self.controller = Controller(self.catalogue, config, config.topic_configs_error, config.created_topic_configs)
         self.producer_ids = ProducerIds(self._reserve_producer_ids)
+        self.log_movements = LogMovements(self)
         self.coordinators: Coordinators = self._make_coordinators()
         self.transactions: TransactionCoordinators = self._make_transaction_coordinators()
 
@@ -166,12 +168,21 @@ class Broker:
             log_dirs=self.logs.directory_ids,
         )
         metadata_log.commit(controller.register_broker(registration), now_ms)
+        self.logs.settle(self._directory_of)
         for changes in controller.found_logs(self.node_id, self._found_logs()):
             metadata_log.commit(changes, now_ms)
         for changes in controller.unled(self.node_id, self.logs.directory_ids):
             metadata_log.commit(changes, now_ms)
         for changes in controller.elect_leaders(self.node_id, new_epochs=not self.logs.was_clean):
             metadata_log.commit(changes, now_ms)
+
+    def _directory_of(self, topic: str, index: int) -> bytes | None:
+        """The id of the folder that the catalogue has for a partition's log."""
+        image = self.catalogue.topic(topic)
+        partition = image.partitions.get(index) if image is not None else None
+        if partition is None or self.node_id not in partition.replicas:
+            return None
+        return partition.directories[partition.replicas.index(self.node_id)]
 
     def _found_logs(self) -> Iterator[tuple[str, int, bytes]]:
         """(topic, partition, directory id) of the logs there are, where the catalogue may not know their folder."""
@@ -278,6 +289,7 @@ class Broker:
             self.coordinators.start()
             self.transactions.start()
             ready()
+            self.log_movements.resume()
             self._stop = stop
             if self.halted is None:
                 await stop.wait()

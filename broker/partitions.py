@@ -72,6 +72,10 @@ class Partitions:
         """The partition, if there is one and this broker leads it. Raises KafkaError(KAFKA_STORAGE_ERROR)."""
         return self._open.get((topic, index)) or self._touch(topic, index)
 
+    def opened_at(self, topic: str, index: int) -> Partition | None:
+        """The partition if it has been touched."""
+        return self._open.get((topic, index))
+
     def opened(self) -> Iterator[Partition]:
         """Those that have been touched."""
         return iter(tuple(self._open.values()))

@@ -116,6 +116,11 @@ class ShardRuntime(ABC, Generic[S, E]):
         """The shards that have been read from the log."""
         return [found.shard for found in self._shards.values() if found.loading is None]
 
+    def is_loading(self, index: int) -> bool:
+        """A shard is being read from its partition's log."""
+        found = self._shards.get(index)
+        return found is not None and found.loading is not None
+
     # --- what the kinds differ in ---------------------------------------------------------------------------------
 
     @abstractmethod

@@ -30,11 +30,13 @@ from .segment import LOG_SUFFIX
 #: A stop with so many open logs waits for the device once for all of them: it must be over in seconds.
 SYNC_AT_ONCE_FROM: Final = 32
 DELETE_SUFFIX: Final = "-delete"
+FUTURE_SUFFIX: Final = "-future"
 #: For a log that is deleted without having been opened.
 _DEFAULT_CONFIG: Final = LogConfig()
 
 #: `topic-partition`; a topic's own name may hold dashes and digits.
 _PARTITION_FOLDER: Final = re.compile(r"(.+)-(\d+)")
+_FUTURE_FOLDER: Final = re.compile(rf"(.+)-(\d+)\.[0-9a-f]{{32}}{FUTURE_SUFFIX}")
 
 
 class FolderLockedError(Exception):
@@ -155,8 +157,13 @@ class DataFolder:
         #: The last process closed its logs.
         self.was_clean = read_file(self.files, clean_mark) is not None
         self._partitions: set[tuple[str, int]] = set()
+        #: Logs that were on their way here when the last process ended.
+        self.futures: list[tuple[str, int]] = []
         for name in self.files.folders(self.path):
             if name.endswith(DELETE_SUFFIX):
+                remove_folder_if_there(self.files, os.path.join(self.path, name))
+            elif match := _FUTURE_FOLDER.fullmatch(name):
+                self.futures.append((match[1], int(match[2])))
                 remove_folder_if_there(self.files, os.path.join(self.path, name))
             elif match := _PARTITION_FOLDER.fullmatch(name):
                 self._partitions.add((match[1], int(match[2])))
@@ -263,6 +270,29 @@ class DataFolder:
         )
         self._open[key] = log
         return log
+
+    def adopt(self, topic: str, partition: int, path: str, log: Log, now_ms: int) -> Log:
+        """`path`, which is ours, becomes the log of a partition that has its log elsewhere. Raises KafkaError."""
+        self._refuse_offline()
+        key, folder = (topic, partition), self.partition_folder(topic, partition)
+        self._recovery_points[key] = log.log_end_offset
+        self._log_start_offsets[key] = log.log_start_offset
+        self._high_watermarks[key] = log.high_watermark
+        self.checkpoint(sync=True)  # first: where the log begins is written nowhere else
+        try:
+            self.files.rename(path, folder)
+            self.files.sync_folder(self.path)
+        except OSError as error:
+            raise self.health.error(error, f"cannot rename {path}") from error
+        self._partitions.add(key)
+        return self.open(topic, partition, log.config, now_ms)
+
+    def remove_future(self, path: str) -> None:
+        """Removes the folder of a log that will not come. Raises KafkaError."""
+        try:
+            remove_folder_if_there(self.files, path)
+        except OSError as error:
+            raise self.health.error(error, f"cannot remove {path}") from error
 
     def delete(self, topic: str, partition: int) -> None:
         """Removes the log for good: its folder is renamed, and waits in `deleted` for its files to be unlinked.

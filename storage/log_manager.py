@@ -52,6 +52,7 @@ class LogManager:
         self.on_failure: Callable[[DataFolder], None] = lambda _: None
         self._folders: Final = list(folders)
         self._where: dict[tuple[str, int], DataFolder] = {}
+        self._undecided: list[tuple[tuple[str, int], DataFolder, DataFolder]] = []
         for folder in self._every:
             folder.on_failure = self._failed
             for key in folder.partitions():
@@ -62,7 +63,30 @@ class LogManager:
                         )
                     continue
                 other = self._where.get(key)
-                self._where[key] = folder if other is None else _rightful(key, other, folder)
+                self._where[key] = folder if other is None else self._one_of(key, other, folder)
+
+    def _one_of(self, key: tuple[str, int], first: DataFolder, second: DataFolder) -> DataFolder:
+        """Which of two logs of a partition counts. Raises DuplicateLogError where nothing tells, as Kafka does."""
+        for kept, other in ((first, second), (second, first)):
+            if other.is_empty(*key) and not kept.is_empty(*key):
+                other.delete(*key)  # what is left of a creation that went on elsewhere
+                return kept
+        if first.moved_from(*key) != second.directory_id and second.moved_from(*key) != first.directory_id:
+            raise DuplicateLogError(_duplicate(key, first, second))
+        self._undecided.append((key, first, second))
+        return first
+
+    def settle(self, directory_of: Callable[[str, int], bytes | None]) -> None:
+        """Of a log whose movement was all but done the one counts that the catalogue names (16 bytes); the other one
+        goes. Raises KafkaError."""
+        for key, first, second in self._undecided:
+            named = directory_of(*key)
+            if named not in (first.directory_id, second.directory_id):
+                raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, _duplicate(key, first, second))
+            kept, other = (first, second) if named == first.directory_id else (second, first)
+            other.delete(*key)
+            self._where[key] = kept
+        self._undecided.clear()
 
     # --- folders --------------------------------------------------------------------------------------------------
 
@@ -150,6 +174,14 @@ class LogManager:
             finally:
                 if not folder.has(topic, partition):
                     del self._where[topic, partition]
+
+    def futures(self) -> list[tuple[str, int, DataFolder]]:
+        """(topic, partition, where to) of the movements that the last process did not end."""
+        return [(*key, folder) for folder in self.online for key in folder.futures]
+
+    def moved(self, topic: str, partition: int, folder: DataFolder) -> None:
+        """The log lies there now."""
+        self._where[topic, partition] = folder
 
     @property
     def producer_expiration_ms(self) -> int:
@@ -262,14 +294,8 @@ def _has_identity(files: Files, path: str) -> bool:
         return False
 
 
-def _rightful(key: tuple[str, int], first: DataFolder, second: DataFolder) -> DataFolder:
-    """Which of two logs of a partition counts; the other one goes, being what is left of a movement that was all but
-    done, or of a creation that failed. Raises DuplicateLogError where that is not certain, as Kafka does everywhere."""
-    for kept, other in ((first, second), (second, first)):
-        if kept.moved_from(*key) == other.directory_id or (other.is_empty(*key) and not kept.is_empty(*key)):
-            other.delete(*key)
-            return kept
-    raise DuplicateLogError(
+def _duplicate(key: tuple[str, int], first: DataFolder, second: DataFolder) -> str:
+    return (
         f"Duplicate log directories for {key[0]}-{key[1]} are found in both {first.partition_folder(*key)} and "
         f"{second.partition_folder(*key)}. It is likely because log directory failure happened while broker was "
         "replacing current replica with future replica. Recover broker from this failure by manually deleting one of "

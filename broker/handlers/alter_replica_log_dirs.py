@@ -1,15 +1,14 @@
 """AlterReplicaLogDirs v1-2 (KIP-113); the handler answers 3.9's v0 too: moves logs to another folder of this broker.
 
-klamm has one folder, so that a log is where it should be or cannot go there: LOG_DIR_NOT_FOUND, as in Kafka for a
-folder that is not of its own. A partition that does not exist is UNKNOWN_TOPIC_OR_PARTITION.
-Source: kafka.server.ReplicaManager.alterReplicaLogDirs.
-
-Left out: several log.dirs, and with them every movement.
+The path is one of log.dirs as it stands in the config, made absolute: LOG_DIR_NOT_FOUND else, KAFKA_STORAGE_ERROR for
+one that is offline, and for a partition that is. A partition that does not exist is UNKNOWN_TOPIC_OR_PARTITION. The
+answer says that the movement has begun (`log_movements.py`); DescribeLogDirs shows how far it is. To move a log to
+where it is ends a movement. Source: kafka.server.ReplicaManager.alterReplicaLogDirs.
 """
 
 from __future__ import annotations
 
-from ...wire.errors import ErrorCode
+from ...wire.errors import ErrorCode, KafkaError
 from ...wire.messages.alter_replica_log_dirs import (
     AlterReplicaLogDirPartitionResult,
     AlterReplicaLogDirsRequest,
@@ -42,8 +41,14 @@ def handle(request: AlterReplicaLogDirsRequest, context: RequestContext) -> Alte
 
 
 def _error(topic: str, index: int, path: str, context: RequestContext) -> ErrorCode:
-    if path not in context.broker.logs.paths:
+    broker = context.broker
+    if path not in broker.logs.paths:
         return ErrorCode.LOG_DIR_NOT_FOUND
-    image = context.broker.catalogue.topic(topic)
-    known = image is not None and index in image.partitions
-    return ErrorCode.NONE if known else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    folder = broker.logs.by_path(path)
+    if folder is None:
+        return ErrorCode.KAFKA_STORAGE_ERROR
+    try:
+        broker.log_movements.move(topic, index, folder)
+    except KafkaError as error:
+        return error.code
+    return ErrorCode.NONE

@@ -5,7 +5,7 @@ batches. A folder that is offline is KAFKA_STORAGE_ERROR and has nothing. v3 add
 the file system, v5 whether the folder takes no new partitions.
 Source: kafka.server.ReplicaManager.describeLogDirs.
 
-Left out: cordoned.log.dirs, future logs.
+Left out: cordoned.log.dirs.
 """
 
 from __future__ import annotations
@@ -77,6 +77,15 @@ def _partitions(
         )
         for index in sorted(indexes)
         if index in image.partitions and _lies_in(folder, topic, image.partitions[index], context)
+    ] + [
+        DescribeLogDirsPartition(
+            partition_index=movement.partition,
+            partition_size=movement.size_bytes,
+            offset_lag=movement.offset_lag,
+            is_future_key=True,
+        )
+        for movement in context.broker.log_movements.under_way()
+        if movement.target is folder and movement.topic == topic and movement.partition in indexes
     ]
 
 
