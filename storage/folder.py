@@ -8,7 +8,6 @@ Source: kafka.log.LogManager, MetaPropertiesEnsemble, OffsetCheckpointFile, Clea
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 import uuid
@@ -20,7 +19,8 @@ from ..wire.errors import ErrorCode, KafkaError
 from . import checkpoints
 from .config import LogConfig
 from .deleted_files import DeletedFiles, remove_folder_if_there, unlink
-from .files import Files, read_file, remove_if_there, replace_file, storage_error, write_all
+from .files import Files, read_file, remove_if_there, replace_file, storage_error
+from .folder_identity import identify, take_lock
 from .handles import HandleCache
 from .log import Log
 from .log_dir_health import LogDirHealth, NoRoomError
@@ -37,18 +37,6 @@ _DEFAULT_CONFIG: Final = LogConfig()
 #: `topic-partition`; a topic's own name may hold dashes and digits.
 _PARTITION_FOLDER: Final = re.compile(r"(.+)-(\d+)")
 _FUTURE_FOLDER: Final = re.compile(rf"(.+)-(\d+)\.[0-9a-f]{{32}}{FUTURE_SUFFIX}")
-
-
-class FolderLockedError(Exception):
-    """Another process uses the data folder. `pid` is its process id, None when it did not leave one."""
-
-    def __init__(self, path: str, pid: int | None) -> None:
-        super().__init__(f"{path} is in use by {'another process' if pid is None else f'process {pid}'}")
-        self.pid = pid
-
-
-class WrongFolderError(Exception):
-    """meta.properties says that the folder belongs to another node or cluster."""
 
 
 class DataFolder:
@@ -91,9 +79,10 @@ class DataFolder:
         self.deleted = DeletedFiles()
         try:
             self.files.make_folder(self.path)
-            self._lock = self._take_lock()
+            self._lock = take_lock(self.files, self.path)
             try:
-                self._identify(node_id, cluster_id)
+                identity = identify(self.files, self.path, node_id, cluster_id, new_uuid)
+                self.cluster_id, self.directory_id = identity
                 self._load()
             except BaseException:
                 os.close(self._lock)
@@ -102,50 +91,6 @@ class DataFolder:
             raise storage_error(error, f"cannot open {self.path}") from error
 
     # --- opening --------------------------------------------------------------------------------------------------
-
-    def _take_lock(self) -> int:
-        """flock keeps out another klamm, in this process too; lockf keeps out Kafka, whose JVM uses POSIX locks."""
-        fd = os.open(self._file(checkpoints.LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            owner = os.pread(fd, 20, 0).strip()
-            os.close(fd)
-            if not isinstance(error, BlockingIOError | PermissionError):
-                raise
-            raise FolderLockedError(self.path, int(owner) if owner.isdigit() else None) from None
-        os.ftruncate(fd, 0)
-        write_all(self.files, fd, b"%d\n" % os.getpid(), 0)
-        return fd
-
-    def _identify(self, node_id: int, cluster_id: str | None) -> None:
-        data = read_file(self.files, self._file(checkpoints.META_PROPERTIES))
-        if data is None:
-            self.cluster_id = cluster_id or checkpoints.encode_uuid(self._new_uuid())
-            self.directory_id = self._new_uuid()
-            properties = checkpoints.identity(node_id, self.cluster_id, self.directory_id)
-            self._replace(checkpoints.META_PROPERTIES, checkpoints.encode_properties(properties), sync=True)
-            return
-        properties = checkpoints.decode_properties(data)
-        if properties.get("version") != "1" or "cluster.id" not in properties:
-            raise WrongFolderError(f"{self._file(checkpoints.META_PROPERTIES)} is damaged or of another version")
-        if properties.get("node.id") != str(node_id):
-            raise WrongFolderError(
-                f"Stored node id {properties.get('node.id')} doesn't match previous node id {node_id} in "
-                f"{self._file(checkpoints.META_PROPERTIES)}. If you moved your data, make sure your configured node id "
-                "matches. If you intend to create a new node, you should remove all data in your data directories."
-            )
-        self.cluster_id = properties["cluster.id"]
-        if cluster_id is not None and cluster_id != self.cluster_id:
-            raise WrongFolderError(
-                f"Invalid cluster.id in: {self._file(checkpoints.META_PROPERTIES)}. Expected {cluster_id}, but read "
-                f"{self.cluster_id}"
-            )
-        try:
-            self.directory_id = checkpoints.decode_uuid(properties.get("directory.id", ""))
-        except checkpoints.CheckpointError as error:
-            raise WrongFolderError(f"{self._file(checkpoints.META_PROPERTIES)}: {error}") from None
 
     def _load(self) -> None:
         self._recovery_points = self._read_offsets(checkpoints.RECOVERY_POINTS)
@@ -287,13 +232,6 @@ class DataFolder:
         self._partitions.add(key)
         return self.open(topic, partition, log.config, now_ms)
 
-    def remove_future(self, path: str) -> None:
-        """Removes the folder of a log that will not come. Raises KafkaError."""
-        try:
-            remove_folder_if_there(self.files, path)
-        except OSError as error:
-            raise self.health.error(error, f"cannot remove {path}") from error
-
     def delete(self, topic: str, partition: int) -> None:
         """Removes the log for good: its folder is renamed, and waits in `deleted` for its files to be unlinked.
 
@@ -331,17 +269,9 @@ class DataFolder:
             unlink(self.files, paths, DELETE_SUFFIX)
 
     def _forget_offsets(self, key: tuple[str, int]) -> None:
-        for offsets in (
-            self._recovery_points,
-            self._log_start_offsets,
-            self._high_watermarks,
-            self._first_dirty_offsets,
-        ):
+        every = (self._recovery_points, self._log_start_offsets, self._high_watermarks, self._first_dirty_offsets)
+        for offsets in every:
             offsets.pop(key, None)
-
-    def is_empty(self, topic: str, partition: int) -> bool:
-        """Whether the log, which is not open, has no batch. Raises KafkaError."""
-        return self.size_bytes(topic, partition) == 0
 
     def size_bytes(self, topic: str, partition: int) -> int:
         """Bytes of the log's batches, without opening it. Raises KafkaError."""
@@ -353,17 +283,6 @@ class DataFolder:
             return self.files.total_bytes(folder, LOG_SUFFIX)
         except OSError as error:
             raise self.health.error(error, folder) from error
-
-    def moved_from(self, topic: str, partition: int) -> bytes | None:
-        """The directory id that the log was moved from, when the other one may still be there."""
-        path = os.path.join(self.partition_folder(topic, partition), checkpoints.MOVED_FROM)
-        try:
-            data = read_file(self.files, path)
-            return None if data is None else checkpoints.decode_uuid(data.decode(errors="replace"))
-        except OSError as error:
-            raise self.health.error(error, path) from error
-        except checkpoints.CheckpointError:
-            return None
 
     # --- checkpoints and the end ----------------------------------------------------------------------------------
 

@@ -17,7 +17,8 @@ from ..wire.errors import ErrorCode, KafkaError
 from . import checkpoints
 from .config import LogConfig
 from .files import Files, read_file
-from .folder import DataFolder, WrongFolderError
+from .folder import DataFolder
+from .folder_identity import WrongFolderError
 from .handles import HandleCache
 from .log import Log
 from .log_dir_health import NoRoomError
@@ -68,10 +69,10 @@ class LogManager:
     def _one_of(self, key: tuple[str, int], first: DataFolder, second: DataFolder) -> DataFolder:
         """Which of two logs of a partition counts. Raises DuplicateLogError where nothing tells, as Kafka does."""
         for kept, other in ((first, second), (second, first)):
-            if other.is_empty(*key) and not kept.is_empty(*key):
+            if kept.size_bytes(*key) > other.size_bytes(*key) == 0:
                 other.delete(*key)  # what is left of a creation that went on elsewhere
                 return kept
-        if first.moved_from(*key) != second.directory_id and second.moved_from(*key) != first.directory_id:
+        if _moved_from(key, first) != second.directory_id and _moved_from(key, second) != first.directory_id:
             raise DuplicateLogError(_duplicate(key, first, second))
         self._undecided.append((key, first, second))
         return first
@@ -292,6 +293,18 @@ def _has_identity(files: Files, path: str) -> bool:
         return read_file(files, os.path.join(path, checkpoints.META_PROPERTIES)) is not None
     except OSError:
         return False
+
+
+def _moved_from(key: tuple[str, int], folder: DataFolder) -> bytes | None:
+    """The directory id that a log was moved from, when the other one may still be there. Raises KafkaError."""
+    path = os.path.join(folder.partition_folder(*key), checkpoints.MOVED_FROM)
+    try:
+        data = read_file(folder.files, path)
+        return None if data is None else checkpoints.decode_uuid(data.decode(errors="replace"))
+    except OSError as error:
+        raise folder.health.error(error, path) from error
+    except checkpoints.CheckpointError:
+        return None
 
 
 def _duplicate(key: tuple[str, int], first: DataFolder, second: DataFolder) -> str:

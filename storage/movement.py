@@ -17,6 +17,7 @@ from ..wire.errors import ErrorCode, KafkaError
 from ..wire.records import parse_header
 from . import checkpoints
 from .config import MAX_INT64
+from .deleted_files import remove_folder_if_there
 from .files import remove_if_there, replace_file
 from .flush import FlushJob
 from .folder import FUTURE_SUFFIX, DataFolder
@@ -105,9 +106,12 @@ class Movement:
         return log
 
     def abandon(self) -> None:
-        """Removes the future log."""
+        """Removes the future log. Raises KafkaError."""
         future, self.future = self.future, None
         if future is not None:
             future.discard()
             if self.target.health.offline is None:
-                self.target.remove_future(self._path)
+                try:
+                    remove_folder_if_there(future.files, self._path)
+                except OSError as error:
+                    raise self.target.health.error(error, f"cannot remove {self._path}") from error

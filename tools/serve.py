@@ -187,7 +187,7 @@ def _configuration(options: argparse.Namespace, data: str | None) -> Config:
 
 
 def _open_log_dirs(config: Config) -> LogManager:
-    from ..storage.folder import FolderLockedError, WrongFolderError
+    from ..storage.folder_identity import FolderLockedError, WrongFolderError
     from ..storage.log_manager import DuplicateLogError, NoLogDirError, open_log_dirs
 
     try:

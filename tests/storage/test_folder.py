@@ -14,7 +14,8 @@ import pytest
 
 from klamm.storage.config import LogConfig
 from klamm.storage.files import Files
-from klamm.storage.folder import SYNC_AT_ONCE_FROM, DataFolder, FolderLockedError, WrongFolderError
+from klamm.storage.folder import SYNC_AT_ONCE_FROM, DataFolder
+from klamm.storage.folder_identity import FolderLockedError, WrongFolderError
 from klamm.storage.interface import LogEngine, PartitionLog, TimestampOffset
 from klamm.storage.log import Log
 from klamm.wire.errors import ErrorCode, KafkaError
@@ -85,7 +86,7 @@ def test_the_lock_names_its_owner(open_folder: OpenFolder, tmp_path: Path) -> No
         open_folder()
     assert caught.value.pid == os.getpid()
     script = (
-        "import sys; from klamm.storage.folder import *\n"
+        "import sys; from klamm.storage.folder import *; from klamm.storage.folder_identity import *\n"
         "try: DataFolder(sys.argv[1], node_id=1)\n"
         "except FolderLockedError as error: print(error)"
     )

@@ -14,7 +14,7 @@ import pytest
 from klamm.storage import checkpoints
 from klamm.storage.config import LogConfig
 from klamm.storage.files import Buffer, Files
-from klamm.storage.folder import FolderLockedError, WrongFolderError
+from klamm.storage.folder_identity import FolderLockedError, WrongFolderError
 from klamm.storage.log_dir_health import NoRoomError
 from klamm.storage.log_manager import DuplicateLogError, LogManager, NoLogDirError, open_log_dirs
 from klamm.wire.errors import ErrorCode, KafkaError
