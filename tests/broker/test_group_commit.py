@@ -201,6 +201,8 @@ def site(make_site: Callable[..., Site]) -> Site:
     """With a durable topic `d`, the rest in the page cache."""
     site = make_site()
     site.topic("d", 3, flush_messages="1")
+    site.broker._metadata_log_files.flush_data()
+    site.device.synced.clear()
     return site
 
 
@@ -233,49 +235,90 @@ def test_acks_0_has_no_answer_and_is_flushed(site: Site) -> None:
     assert site.latest("d") == 1
 
 
-def test_what_comes_in_one_round_shares_a_flush_and_what_comes_meanwhile_the_next(site: Site, device: Device) -> None:
+def test_what_comes_in_one_round_shares_a_flush_and_what_comes_meanwhile_the_next(
+    site: Site, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "LOGS_A_THREAD", 1)
     first = [site.produce("d"), site.produce("d"), site.produce("d", 1)]
     site.round()
     second = site.produce("d")
+    third = site.produce("d", 2)
+    site.round()
+    assert len(site.work) == 3  # not of d-0 again, which is on its way
+    site.work.rotate(1)
+    run, deliver = site.work.popleft()
+    run()
+    deliver(None)
+    site.round()
+    assert codes(third) == [ErrorCode.NONE]
+    assert not any(answer.done for answer in [*first, second])
+    assert device.logs() == ["d-2"]
     site.flush()
     assert [codes(answer) for answer in first] == [[ErrorCode.NONE]] * 3
     assert not second.done
     assert site.latest("d") == 2
-    # The topic was new: its metadata goes with its first records.
-    assert device.logs() == [f"{METADATA_TOPIC}-0", "d-0", "d-1"]
+    assert device.logs() == ["d-0", "d-1"]
     site.flush()
     assert codes(second) == [ErrorCode.NONE]
     assert device.logs() == ["d-0"]
     site.flush()
     assert device.logs() == []
+    assert not site.broker.group_commit.busy
 
 
-def test_more_logs_than_may_be_open_make_several_groups(site: Site, device: Device) -> None:
+def test_no_more_logs_are_flushed_at_once_than_may_be_open(site: Site, device: Device) -> None:
     site.broker.group_commit._max_logs = 2
     answer = site.produce("d", 0, 1, 2)
     site.flush()
     assert not answer.done
-    assert device.logs() == [f"{METADATA_TOPIC}-0", "d-0", "d-1"]
+    assert device.logs() == ["d-0", "d-1"]
     site.flush()
     assert codes(answer) == [ErrorCode.NONE] * 3
     assert device.logs() == ["d-2"]
     assert not site.broker.group_commit.busy
 
 
-def test_many_logs_are_flushed_by_several_threads(make_site: Callable[..., Site], device: Device) -> None:
+def test_few_logs_wait_for_the_thread_that_is_busy(site: Site, device: Device) -> None:
+    answers = [site.produce("d")]
+    site.round()
+    answers += [site.produce("d", 1), site.produce("d", 2)]
+    site.round()
+    assert len(site.work) == 1
+    site.flush()
+    assert [answer.done for answer in answers] == [True, False, False]
+    site.flush()
+    assert [codes(answer) for answer in answers] == [[ErrorCode.NONE]] * 3
+    assert device.logs() == ["d-0", "d-1", "d-2"]
+
+
+def test_many_logs_are_shared_among_threads(make_site: Callable[..., Site], device: Device) -> None:
     site = make_site()
     site.topic("d", 20, flush_messages="1")
+    site.broker._metadata_log_files.flush_data()
     answer = site.produce("d", *range(20))
     site.round()
     assert len(site.work) == group_commit.MAX_THREADS
+    device.synced.clear()
     run, deliver = site.work.popleft()
     run()
+    assert len(device.logs()) == 5
     deliver(None)
     site.round()
     assert not answer.done
-    site.flush()
+    for _ in range(10):
+        site.flush()
     assert codes(answer) == [ErrorCode.NONE] * 20
-    assert len(device.logs()) == 21
+
+
+def test_the_metadata_of_a_new_topic_is_flushed_before_its_records(site: Site, device: Device) -> None:
+    site.topic("new", flush_messages="1")
+    answer = site.produce("new")
+    site.flush()
+    assert not answer.done
+    assert device.logs() == [f"{METADATA_TOPIC}-0"]
+    site.flush()
+    assert codes(answer) == [ErrorCode.NONE]
+    assert device.logs() == ["new-0"]
 
 
 def test_the_first_flush_makes_the_partitions_files_findable(site: Site, device: Device) -> None:
@@ -321,15 +364,14 @@ def test_a_failed_fsync_is_not_tried_again_and_its_acknowledgements_are_errors(s
 
 
 def test_records_are_not_acknowledged_where_their_topic_could_not_be_made_durable(site: Site, device: Device) -> None:
-    answer = site.produce("d")
-    site.round()
-    site.broker._metadata_log_files.failed = "told to fail"
-    site.flush()
-    assert codes(answer) == [ErrorCode.NONE]  # it was on its way already
-    site.broker._metadata_log_files.flushed_offset = 0
-    answer = site.produce("d")
-    site.flush()
-    assert codes(answer) == [ErrorCode.KAFKA_STORAGE_ERROR]
+    site.topic("new", flush_messages="1")
+    device.broken = True
+    for _ in range(2):  # the second time the metadata log has failed already
+        answer = site.produce("new")
+        site.flush()
+        assert codes(answer) == [ErrorCode.KAFKA_STORAGE_ERROR]
+        assert set(device.logs()) <= {f"{METADATA_TOPIC}-0"}
+        assert not site.broker.group_commit.busy
 
 
 def test_after_a_kill_what_is_only_in_the_page_cache_is_flushed_before_it_is_shown(site: Site, device: Device) -> None:
@@ -343,6 +385,7 @@ def test_after_a_kill_what_is_only_in_the_page_cache_is_flushed_before_it_is_sho
 
 def test_flush_messages_above_1_asks_every_so_many_records_and_nobody_waits(site: Site, device: Device) -> None:
     site.topic("n", flush_messages="3")
+    site.broker._metadata_log_files.flush_data()
     for number in range(1, 8):
         assert codes(site.produce("n")) == [ErrorCode.NONE]
         assert site.latest("n") == number
