@@ -26,7 +26,10 @@ class FailedError(Exception):
 
 
 class Command(NamedTuple):
-    """`module`: in this folder, with `function(arguments: Sequence[str]) -> int`; `summary`: one line for the help."""
+    """`module`: in this folder, with `function(arguments: Sequence[str]) -> int`; `summary`: one line for the help.
+
+    What the module's OPTIONS or parser() say of its options is what shells complete.
+    """
 
     module: str
     summary: str
@@ -56,6 +59,7 @@ COMMANDS: Final[dict[str, Command]] = {
         "admin.transactions", "transactions and producers: list, describe, abort, find hanging ones"
     ),
     "link-commands": Command("link_commands", "make kafka-topics.sh and the rest in a folder"),
+    "completion": Command("completion", "a script that has bash, zsh or fish complete all this"),
     "cluster": Command("admin.cluster", "the cluster's id and endpoints; brokers to forget"),
     "storage": Command("admin.storage", "ids for clusters, and data folders that bear them"),
     "server-start": Command("start_stop", "a broker as kafka-server-start.sh starts it", "server_start"),

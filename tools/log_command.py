@@ -9,10 +9,16 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from ..storage.verify import verify
 from .cli import FAILED, OK, FailedError, UsageError
+
+
+_EXAMPLES: Final = """\
+examples:
+  klamm log verify klamm-data                    a whole data folder
+  klamm log verify klamm-data/orders-0 --deep    one partition, every record of it"""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -20,19 +26,24 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message}; see `klamm log --help`")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="klamm log", description=__doc__.split("\n\n", 1)[1] if __doc__ else None)
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+def parser() -> argparse.ArgumentParser:
+    found = _Parser(
+        prog="klamm log",
+        description=__doc__.split("\n\n", 1)[1] if __doc__ else None,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = found.add_subparsers(dest="command", metavar="COMMAND", required=True)
     checking = commands.add_parser("verify", help="check a data folder, or one partition's, and change nothing")
     checking.add_argument("folder", metavar="DIR")
     checking.add_argument("--deep", action="store_true", help="decode every record too, not only the indexed ones")
     checking.add_argument("--json", action="store_true", help="a JSON object a line: path, check, message")
-    return parser
+    return found
 
 
 def run(arguments: Sequence[str]) -> int:
     """`klamm log ARGUMENTS`. Returns the exit code. Raises UsageError, FailedError."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         findings, moving = verify(options.folder, deep=options.deep)
     except (OSError, ValueError) as error:

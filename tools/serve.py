@@ -60,19 +60,19 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message}; see `klamm serve --help`")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+def parser() -> argparse.ArgumentParser:
+    found = _Parser(
         prog="klamm serve",
         description="Run a broker that any Kafka client can talk to.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    add = parser.add_argument
+    add = found.add_argument
     add("properties", nargs="?", metavar="server.properties", help="settings, in a file as Kafka reads it")
     add("--host", help=f"address to listen on (default: {DEFAULT_HOST}); with --port it takes the place of listeners")
     add("--port", type=_port, help=f"port to listen on, 0 for a free one (default: {DEFAULT_PORT})")
-    where = parser.add_mutually_exclusive_group()
+    where = found.add_mutually_exclusive_group()
     where.add_argument("--data", metavar="DIR", help="data folder (default: log.dirs, else ./klamm-data)")
     where.add_argument("--ephemeral", action="store_true", help="keep data in a temporary folder that goes at the end")
     topic = "a topic to be there from the start; may be repeated"
@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--control-port", type=_port, metavar="P", help="HTTP: /ready and /metrics (Prometheus); 0 for a free port")
     add("--address-file", metavar="FILE", help="written as JSON when clients can connect, removed at the end")
     add("--log-level", choices=LOG_LEVELS, default="info", help="(default: info)")
-    return parser
+    return found
 
 
 def _port(text: str) -> int:
@@ -107,7 +107,7 @@ def _key_value(text: str) -> tuple[str, str]:
 
 def run(arguments: Sequence[str]) -> int:
     """Serves until a signal. Returns the exit code. Raises UsageError, FailedError."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     if options.address_file is not None and not os.access(os.path.dirname(options.address_file) or ".", os.W_OK):
         raise UsageError(f"--address-file {options.address_file}: there is no such folder, or it cannot be written to")
     _start_logging(options.log_level)

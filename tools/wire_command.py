@@ -40,14 +40,14 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message}; see `klamm wire --help`")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+def parser() -> argparse.ArgumentParser:
+    found = _Parser(
         prog="klamm wire",
         description=__doc__.split("\n\n", 1)[1] if __doc__ else None,
         epilog="examples:\n" + _EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands = found.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     listing = commands.add_parser("list", help="APIs, their versions, and which klamm serves")
     listing.add_argument("--messages", action="store_true", help="every message instead, log records too")
@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser("check", help="run golden vectors: JSON lines with m, v, hex and perhaps j")
     check.add_argument("file", metavar="FILE.jsonl")
-    return parser
+    return found
 
 
 def _no_name_among(names: list[str], name: str) -> UsageError:
@@ -317,7 +317,7 @@ def run(arguments: Sequence[str]) -> int:
     """`klamm wire ARGUMENTS`. Returns the exit code. Raises UsageError and FailedError with one line each."""
     # Options are all flags; argparse wants them before the positional arguments that may be left out.
     flags = [word for word in arguments[1:] if word.startswith("-") and word != "-"]
-    parsed = _parser().parse_args([*arguments[:1], *flags, *(word for word in arguments[1:] if word not in flags)])
+    parsed = parser().parse_args([*arguments[:1], *flags, *(word for word in arguments[1:] if word not in flags)])
     try:
         return _COMMANDS[parsed.command](parsed)
     except CodecError as error:

@@ -30,7 +30,9 @@ from .partitions_file import duplicates, read_rows
 ABOUT: Final = """This tool helps to delete records of the given partitions down to the specified offset.
 
     echo '{"partitions": [{"topic": "greetings", "partition": 0, "offset": 3}], "version": 1}' > offsets.json
-    klamm delete-records --bootstrap-server localhost:9092 --offset-json-file offsets.json"""
+    klamm delete-records --bootstrap-server localhost:9092 --offset-json-file offsets.json
+    echo '{"version": 1, "partitions": [{"topic": "t", "partition": 0, "offset": -1}]}' > all-of-t.json
+    klamm delete-records --bootstrap-server localhost:9092 --offset-json-file all-of-t.json"""
 
 OPTIONS: Final = (
     BOOTSTRAP,

@@ -23,6 +23,7 @@ from .common import (
 
 ABOUT: Final = """This tool helps to query log directory usage on the specified brokers.
 
+    klamm log-dirs --bootstrap-server localhost:9092 --describe
     klamm log-dirs --bootstrap-server localhost:9092 --describe --topic-list greetings"""
 
 OPTIONS: Final = (
