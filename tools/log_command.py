@@ -14,7 +14,6 @@ from typing import Final, NoReturn
 from ..storage.verify import verify
 from .cli import FAILED, OK, FailedError, UsageError
 
-
 _EXAMPLES: Final = """\
 examples:
   klamm log verify klamm-data                    a whole data folder
