@@ -162,11 +162,13 @@ class Java:
         self,
         *topics: str,
         pattern: str | None = None,
+        re2: str | None = None,
         partitions: Sequence[tuple[str, int, int | None]] | None = None,
         commit: bool = False,
         **config: Any,
     ) -> Consumer:
-        """Subscribed to topics or a pattern, or assigned partitions with an offset to start from or None.
+        """Subscribed to topics, a pattern (Java's) or one in RE2's syntax for the broker (KIP-848), or assigned
+        partitions with an offset to start from or None.
 
         commit: commits synchronously after each batch. Starts at the earliest offset unless the config says otherwise.
         """
@@ -175,6 +177,8 @@ class Java:
         what: dict[str, Any] = {"topics": list(topics)}
         if pattern is not None:
             what = {"pattern": pattern}
+        elif re2 is not None:
+            what = {"re2": re2}
         elif partitions is not None:
             what = {"partitions": partitions}
         self._new("open_consumer", "close_consumer", consumer, settings, commit=commit, **what)

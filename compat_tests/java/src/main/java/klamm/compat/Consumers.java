@@ -20,6 +20,7 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
+import org.apache.kafka.clients.consumer.SubscriptionPattern;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
@@ -110,7 +111,7 @@ final class Consumers {
     }
 
     /**
-     * "topics" or "pattern" subscribe, "partitions" ([["topic", 0, offset or null], ...]) assign. "commit": true commits
+     * "topics", "pattern" (the client matches) or "re2" (the broker does) subscribe, "partitions" ([["topic", 0, offset or null], ...]) assign. "commit": true commits
      * after each batch of records, in commitSync, and announces what was committed.
      */
     private static final class Member extends Thread implements ConsumerRebalanceListener {
@@ -127,6 +128,8 @@ final class Consumers {
                     Values.config(arguments.get("config")), new ByteArrayDeserializer(), new ByteArrayDeserializer());
             if (arguments.has("pattern")) {
                 consumer.subscribe(Pattern.compile(arguments.get("pattern").asText()), this);
+            } else if (arguments.has("re2")) {
+                consumer.subscribe(new SubscriptionPattern(arguments.get("re2").asText()), this);
             } else if (arguments.has("topics")) {
                 consumer.subscribe(Values.strings(arguments.get("topics")), this);
             } else {
