@@ -1,4 +1,4 @@
-"""Members whose process is killed, in both protocols, and subscriptions by a pattern that the broker resolves (KIP-848)."""
+"""Members whose process is killed, in both protocols, and patterns that the broker resolves (SubscriptionPattern)."""
 
 from __future__ import annotations
 
