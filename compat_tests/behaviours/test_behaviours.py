@@ -14,6 +14,7 @@ from tests.broker.test_behaviours_restart import *  # noqa: F403
 from tests.broker.test_behaviours_topics import *  # noqa: F403
 from tests.broker.test_behaviours_transactions import *  # noqa: F403
 from tests.broker.test_behaviours_versions import *  # noqa: F403
+from tests.broker.test_hanging_transactions import *  # noqa: F403
 
 MODULES = (
     "admin",
