@@ -158,7 +158,7 @@ class Coordinators(ShardRuntime[Shard, Effects]):
         _deliver(found.shard.unload())
 
     def _topic_deleted(self, found: LoadedShard[Shard, Effects], topic: str, now_ms: int) -> None:
-        self._apply(found, found.shard.topic_deleted(topic, now_ms), now_ms)
+        self._apply_all(found, found.shard.topic_deleted(topic, now_ms), now_ms)
 
     def _on_delta(self, delta: Delta) -> None:
         """Groups see the topics as they are now, and offsets of deleted topics are deleted."""

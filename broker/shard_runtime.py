@@ -40,6 +40,9 @@ log = logging.getLogger("klamm.coordinators")
 #: What is replayed in one go while a shard is loaded: about 10 ms of commits.
 LOAD_SLICE_BYTES: Final = 65_536
 
+#: When a shard is read again whose log has failed it.
+RELOAD_MS: Final = 500
+
 #: Failures that are the batch's own. After these, and where there is no room, the log is as before; after all others it
 #: is not to be trusted and the shard is read again.
 _REFUSED_BATCH: Final = frozenset(
@@ -176,11 +179,18 @@ class ShardRuntime(ABC, Generic[S, E]):
         found.parked.park(end, effects)
         self._watch(found)
 
+    def _apply_all(self, found: LoadedShard[S, E], steps: Iterator[E], now_ms: int) -> None:
+        """One step after the other, as long as the shard is there: one that its log has failed makes no more."""
+        for effects in steps:
+            self._apply(found, effects, now_ms)
+            if self._shards.get(found.partition.index) is not found:
+                return
+
     def _append_failed(self, found: LoadedShard[S, E], effects: E, error: KafkaError, now_ms: int) -> None:
         log.warning("%s-%d: append failed: %s", self.topic, found.partition.index, error)
         self._apply(found, found.shard.append_failed(effects, error.code, now_ms), now_ms)
         if error.code not in _REFUSED_BATCH and not isinstance(error, NoRoomError):
-            self._drop(found)
+            self._drop_and_reload(found)
 
     def _watch(self, found: LoadedShard[S, E]) -> None:
         """Have what is parked released when the high watermark reaches the first of it."""
@@ -192,7 +202,7 @@ class ShardRuntime(ABC, Generic[S, E]):
         def reached(error: KafkaError | None) -> None:
             found.waits_for_high_watermark = False
             if error is not None:
-                self._drop(found)
+                self._drop_and_reload(found)
                 return
             for effects in found.parked.take(found.partition.high_watermark):
                 self._release(found, effects)
@@ -217,8 +227,7 @@ class ShardRuntime(ABC, Generic[S, E]):
     def _tick(self, found: LoadedShard[S, E]) -> None:
         found.timer = None
         now_ms = self._broker.now_ms()
-        for effects in found.shard.tick(now_ms):
-            self._apply(found, effects, now_ms)
+        self._apply_all(found, found.shard.tick(now_ms), now_ms)
         self._arm(found)
 
     # --- loading and dropping -------------------------------------------------------------------------------------
@@ -285,9 +294,18 @@ class ShardRuntime(ABC, Generic[S, E]):
                 records = batch_records(chunk.batches[position : position + header.size_bytes])
                 self._replay_stored(found.shard, header, records)
 
+    def _drop_and_reload(self, found: LoadedShard[S, E]) -> None:
+        """Its log has failed a shard. It is read again by the next request, or soon without one: sessions and decided
+        transactions must not wait for somebody to ask."""
+        self._drop(found)
+
+        def reload() -> None:
+            self._find(found.partition.index)
+
+        self._broker.timers.call_at(self._broker.now_ms() + RELOAD_MS, reload)
+
     def _drop(self, found: LoadedShard[S, E]) -> None:
-        """Forget a shard: all who wait for it are sent to look for their coordinator again. The next request has it
-        read from the log."""
+        """Forget a shard: all who wait for it are sent to look for their coordinator again."""
         if self._shards.get(found.partition.index) is not found:
             return
         del self._shards[found.partition.index]

@@ -24,7 +24,7 @@ from .embedded_protocol import CONSUMER
 from .group_deletion import group_gone, is_empty, is_subscribed_to
 from .offsets import CommittedOffset
 from .pending_offsets import OffsetKey
-from .records import NO_EXPIRY, CoordinatorRecord
+from .records import NO_EXPIRY, CoordinatorRecord, in_batches
 from .shard_state import AnyGroup, ShardState
 
 #: The timer of a shard's next look.
@@ -32,8 +32,6 @@ EXPIRY: Final = ("expiry", "", "")
 
 #: How many groups are looked at in one go: about a millisecond of the loop.
 GROUPS_A_STEP: Final = 500
-#: And how many records one batch gets.
-RECORDS_A_BATCH: Final = 1_000
 
 
 class Sweep:
@@ -56,7 +54,7 @@ class Sweep:
             if group is not None:
                 found += expired(group, state, retention_ms, now_ms)
         del self._group_ids[-GROUPS_A_STEP:]
-        return (found[start : start + RECORDS_A_BATCH] for start in range(0, len(found), RECORDS_A_BATCH))
+        return in_batches(found)
 
 
 def expired(group: AnyGroup, state: ShardState, retention_ms: int, now_ms: int) -> Iterator[CoordinatorRecord]:

@@ -9,6 +9,7 @@ Source: org.apache.kafka.coordinator.group.GroupCoordinatorRecordHelpers, GroupC
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from ..wire.codec import DecodeError, decode, encode
@@ -42,6 +43,9 @@ OFFSET_COMMIT_VALUE_VERSION: Final = 4
 #: The one version that carries an expire timestamp.
 OFFSET_COMMIT_VALUE_VERSION_WITH_EXPIRY: Final = 1
 NO_EXPIRY: Final = -1
+
+#: How many tombstones one batch gets: some 60 KB, half a megabyte where all names are as long as they may be.
+RECORDS_A_BATCH: Final = 1_000
 
 _INT16 = struct.Struct(">h")
 
@@ -104,6 +108,11 @@ def offset_commit(
 def offset_tombstone(group_id: str, topic: str, partition: int) -> CoordinatorRecord:
     """The offset is gone: its topic was deleted, or it was deleted or has expired itself."""
     return CoordinatorRecord(OffsetCommitKey(group=group_id, topic=topic, partition=partition), None)
+
+
+def in_batches(records: list[CoordinatorRecord]) -> Iterator[list[CoordinatorRecord]]:
+    """Parts of what need not be written together, each small enough for a batch."""
+    return (records[start : start + RECORDS_A_BATCH] for start in range(0, len(records), RECORDS_A_BATCH))
 
 
 def to_bytes(record: CoordinatorRecord) -> tuple[bytes, bytes | None]:

@@ -2,7 +2,7 @@
 
 The caller drives it, one step after the other:
 
-    effects = shard.handle(request, now_ms)         a request (or `tick`, `topic_deleted`, `loaded`, ...)
+    effects = shard.handle(request, now_ms)         a request (or `loaded`; `tick` and `topic_deleted` make several)
     append effects.records as one batch             on failure: effects = shard.append_failed(effects, error, now_ms)
     shard.replay(record) for each record            before the next step, so that it sees them
     park effects.replies until the high watermark   `parking.Parked`
@@ -55,7 +55,7 @@ from .consumer_group import ConsumerGroup
 from .consumer_regex import resolve_regexes
 from .describe import describe_groups, list_groups
 from .expiry import EXPIRY, Sweep
-from .records import CoordinatorRecord
+from .records import CoordinatorRecord, in_batches
 from .responses import error_of_log, error_response
 from .settings import GroupSettings
 from .shard_state import AnyGroup, ShardState
@@ -184,11 +184,11 @@ class Shard:
                 consumer_timers.restore(consumer, turn)
         return turn.effects()
 
-    def topic_deleted(self, topic: str, now_ms: int) -> Effects:
-        """Offsets of a deleted topic go with it, so that a new topic of that name starts without."""
-        turn = self._turn(now_ms)
-        turn.records.extend(offsets.tombstones(self.state.offsets, topic))
-        return turn.effects()
+    def topic_deleted(self, topic: str, now_ms: int) -> Iterator[Effects]:
+        """Offsets of a deleted topic go with it, so that a new topic of that name starts without. Steps, as of `tick`:
+        all groups may have offsets in it, more than one batch can hold."""
+        for batch in in_batches(offsets.tombstones(self.state.offsets, topic)):
+            yield Effects(batch, [])
 
     def loaded(self, now_ms: int) -> Effects:
         """The whole log has been replayed: members' sessions begin now, each with its full time."""

@@ -124,6 +124,10 @@ class Bench:
         for effects in self.shard.tick(self.now_ms):
             self.apply(effects)
 
+    def delete_topic(self, topic: str) -> None:
+        for effects in self.shard.topic_deleted(topic, self.now_ms):
+            self.apply(effects)
+
     def apply(self, effects: Effects) -> None:
         """Append, replay, park: what every caller of a shard does."""
         error, self.fail_next = (self.fail_next, None) if effects.records else (None, self.fail_next)

@@ -265,7 +265,7 @@ class Story:
         self.bench.fail_next = ErrorCode[names[0]]
 
     def do_delete_topic(self, names: list[str], options: dict[str, str]) -> None:
-        self.bench.apply(self.bench.shard.topic_deleted(names[0], self.bench.now_ms))
+        self.bench.delete_topic(names[0])
 
     def _member_id(self, name: str, options: dict[str, str]) -> str:
         said = options.get("id")

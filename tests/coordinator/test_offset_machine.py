@@ -187,7 +187,7 @@ class CommittedOffsets(RuleBasedStateMachine):
     @rule(topic=st.sampled_from(TOPICS))
     def delete_topic(self, topic: str) -> None:
         if self.bench.fail_next is None:
-            self.bench.apply(self.bench.shard.topic_deleted(topic, self.bench.now_ms))
+            self.bench.delete_topic(topic)
             for group in GROUPS:
                 for index in PARTITIONS:
                     self.states.forget((group, topic, index))

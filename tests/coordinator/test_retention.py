@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
+from klamm.broker import shard_runtime
 from klamm.broker.config import Config, ConfigError
-from klamm.coordinator import expiry
+from klamm.coordinator import expiry, records
 from klamm.wire.compression import Codec
+from klamm.wire.errors import ErrorCode, KafkaError
+from klamm.wire.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
 from klamm.wire.messages.list_groups import ListGroupsRequest
 from klamm.wire.records import iter_batches
 
@@ -67,7 +71,7 @@ def test_what_has_expired_does_not_come_back_with_a_start(short_lived: Site) -> 
 
 def test_many_groups_are_looked_at_in_steps(short_lived: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(expiry, "GROUPS_A_STEP", 4)
-    monkeypatch.setattr(expiry, "RECORDS_A_BATCH", 3)
+    monkeypatch.setattr(records, "RECORDS_A_BATCH", 3)
     for number in range(10):
         short_lived.commit(f"g{number}", "t", number)
     short_lived.advance(10 * MINUTE_MS)
@@ -75,10 +79,47 @@ def test_many_groups_are_looked_at_in_steps(short_lived: Site, monkeypatch: pyte
     short_lived.advance(1)
     short_lived.advance(1)
     assert listed(short_lived) == []
-    data = (short_lived.path / "__consumer_offsets-0" / "00000000000000000000.log").read_bytes()
-    counts = [header.records_count for _, header in iter_batches(data)]
     # Each commit its own; then 4 groups, 4 and 2, of two records each.
-    assert counts == [1] * 10 + [3, 3, 2, 3, 3, 2, 3, 1]
+    assert batch_sizes(short_lived) == [1] * 10 + [3, 3, 2, 3, 3, 2, 3, 1]
+
+
+def test_a_topic_of_many_groups_goes_in_several_batches(short_lived: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "RECORDS_A_BATCH", 4)
+    for number in range(10):
+        short_lived.commit(f"g{number}", "t", number)
+    short_lived.ask(DeleteTopicsRequest(topics=[DeleteTopicState(name="t")]), 6)
+    assert [short_lived.committed(f"g{number}", "t")[0] for number in range(10)] == [-1] * 10
+    assert batch_sizes(short_lived) == [1] * 10 + [4, 4, 2]
+
+
+def test_a_shard_whose_log_fails_makes_no_more_steps(short_lived: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest is found again by whoever reads the log next."""
+    monkeypatch.setattr(records, "RECORDS_A_BATCH", 4)
+    for number in range(10):
+        short_lived.commit(f"g{number}", "t", number)
+    partition = short_lived.broker.partitions.get("__consumer_offsets", 0)
+    assert partition is not None
+    tried = []
+
+    def fails(*_: object) -> NoReturn:
+        tried.append(1)
+        raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(partition), "append", fails)
+        short_lived.advance(10 * MINUTE_MS)
+    assert tried == [1]
+    assert listed(short_lived) == []
+    short_lived.advance(shard_runtime.RELOAD_MS)
+    assert len(listed(short_lived)) == 10, "it was read again, and nobody asked for it"
+    short_lived.advance(2 * MINUTE_MS)
+    assert listed(short_lived) == []
+
+
+def batch_sizes(site: Site) -> list[int]:
+    """How many records each batch has."""
+    data = (site.path / "__consumer_offsets-0" / "00000000000000000000.log").read_bytes()
+    return [header.records_count for _, header in iter_batches(data)]
 
 
 @pytest.mark.parametrize("codec", list(Codec))
