@@ -26,6 +26,7 @@ from .context import RequestContext
 from .fetch_sessions import FetchSessions
 from .flusher import flush_when_due
 from .group_commit import GroupCommit, most_logs
+from .idle_retention import IdleRetention
 from .log_dir_failures import LogDirFailures
 from .log_movements import LogMovements
 from .log_reader import read_chunks
@@ -107,6 +108,7 @@ class Broker:
         self.controller = Controller(self.catalogue, config, config.topic_configs_error, config.created_topic_configs)
         self.producer_ids = ProducerIds(self._reserve_producer_ids)
         self.log_movements = LogMovements(self)
+        self.idle_retention = IdleRetention(self)
         self.coordinators: Coordinators = self._make_coordinators()
         self.transactions: TransactionCoordinators = self._make_transaction_coordinators()
 
@@ -325,7 +327,11 @@ class Broker:
 
     def _apply_retention(self) -> None:
         for partition in self.partitions.opened():
-            self.warmer.chore(partial(partition.log.apply_retention, self.now_ms()))
+            try:
+                self.warmer.chore(partial(partition.log.apply_retention, self.now_ms()))
+            except KafkaError as error:
+                log.warning("%s-%d: %s", partition.topic, partition.index, error)
+        self.idle_retention.begin()
 
     def _expire_producers(self) -> None:
         for partition in self.partitions.opened():

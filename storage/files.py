@@ -154,10 +154,11 @@ class Files:
         """The folder must be empty."""
         os.rmdir(path)
 
-    def total_bytes(self, folder: str, suffix: str) -> int:
-        """What the files in it whose names end with `suffix` hold."""
+    def sizes_and_times(self, folder: str, suffix: str) -> dict[str, tuple[int, int]]:
+        """Name -> (bytes, when it was modified in ms) of the files in it whose names end with `suffix`."""
         with os.scandir(folder) as entries:
-            return sum(entry.stat().st_size for entry in entries if entry.name.endswith(suffix))
+            found = {entry.name: entry.stat() for entry in entries if entry.name.endswith(suffix)}
+        return {name: (stat.st_size, int(stat.st_mtime * 1000)) for name, stat in found.items()}
 
     def modified_ms(self, path: str) -> int:
         return int(os.stat(path).st_mtime * 1000)

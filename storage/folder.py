@@ -25,7 +25,6 @@ from .handles import HandleCache
 from .log import Log
 from .log_dir_health import LogDirHealth, NoRoomError
 from .producers import DEFAULT_EXPIRATION_MS
-from .segment import LOG_SUFFIX
 
 #: A stop with so many open logs waits for the device once for all of them: it must be over in seconds.
 SYNC_AT_ONCE_FROM: Final = 32
@@ -220,9 +219,8 @@ class DataFolder:
         """`path`, which is ours, becomes the log of a partition that has its log elsewhere. Raises KafkaError."""
         self._refuse_offline()
         key, folder = (topic, partition), self.partition_folder(topic, partition)
+        self._note_offsets(key, log)
         self._recovery_points[key] = log.log_end_offset
-        self._log_start_offsets[key] = log.log_start_offset
-        self._high_watermarks[key] = log.high_watermark
         self.checkpoint(sync=True)  # first: where the log begins is written nowhere else
         try:
             self.files.rename(path, folder)
@@ -273,16 +271,21 @@ class DataFolder:
         for offsets in every:
             offsets.pop(key, None)
 
-    def size_bytes(self, topic: str, partition: int) -> int:
-        """Bytes of the log's batches, without opening it. Raises KafkaError."""
-        log = self._open.get((topic, partition))
-        if log is not None:
-            return log.size_bytes
-        folder = self.partition_folder(topic, partition)
-        try:
-            return self.files.total_bytes(folder, LOG_SUFFIX)
-        except OSError as error:
-            raise self.health.error(error, folder) from error
+    def saved_start(self, topic: str, partition: int) -> int:
+        """The log start offset of a log that is not open."""
+        return self._log_start_offsets.get((topic, partition), 0)
+
+    def close_log(self, topic: str, partition: int) -> None:
+        """Closes an open log, which nobody holds. Raises KafkaError."""
+        log = self._open[topic, partition]
+        log.close(sync=False)
+        self._note_offsets((topic, partition), log)
+        del self._open[topic, partition]
+
+    def _note_offsets(self, key: tuple[str, int], log: Log) -> None:
+        self._recovery_points[key] = log.recovery_point
+        self._log_start_offsets[key] = log.log_start_offset
+        self._high_watermarks[key] = log.high_watermark
 
     # --- checkpoints and the end ----------------------------------------------------------------------------------
 
@@ -291,9 +294,7 @@ class DataFolder:
         so in a folder with a log of flush.messages=1, whose start DeleteRecords may have moved. Raises KafkaError."""
         self._refuse_offline()
         for key, log in self._open.items():
-            self._recovery_points[key] = log.recovery_point
-            self._log_start_offsets[key] = log.log_start_offset
-            self._high_watermarks[key] = log.high_watermark
+            self._note_offsets(key, log)
         starts = {key: offset for key, offset in self._log_start_offsets.items() if offset > 0}
         sync = sync or any(log.config.flushes_before_ack for log in self._open.values())
         try:

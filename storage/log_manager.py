@@ -22,6 +22,7 @@ from .folder_identity import WrongFolderError
 from .handles import HandleCache
 from .log import Log
 from .log_dir_health import NoRoomError
+from .segment import LOG_SUFFIX
 
 #: The metadata log is where metadata.log.dir says, not among a broker's logs.
 METADATA_TOPIC: Final = "__cluster_metadata"
@@ -69,7 +70,7 @@ class LogManager:
     def _one_of(self, key: tuple[str, int], first: DataFolder, second: DataFolder) -> DataFolder:
         """Which of two logs of a partition counts. Raises DuplicateLogError where nothing tells, as Kafka does."""
         for kept, other in ((first, second), (second, first)):
-            if kept.size_bytes(*key) > other.size_bytes(*key) == 0:
+            if size_bytes(kept, *key) > size_bytes(other, *key) == 0:
                 other.delete(*key)  # what is left of a creation that went on elsewhere
                 return kept
         if _moved_from(key, first) != second.directory_id and _moved_from(key, second) != first.directory_id:
@@ -293,6 +294,18 @@ def _has_identity(files: Files, path: str) -> bool:
         return read_file(files, os.path.join(path, checkpoints.META_PROPERTIES)) is not None
     except OSError:
         return False
+
+
+def size_bytes(folder: DataFolder, topic: str, partition: int) -> int:
+    """Bytes of a log's batches; one that is not open is not opened. Raises KafkaError."""
+    log = folder.get(topic, partition)
+    if log is not None:
+        return log.size_bytes
+    path = folder.partition_folder(topic, partition)
+    try:
+        return sum(size for size, _ in folder.files.sizes_and_times(path, LOG_SUFFIX).values())
+    except OSError as error:
+        raise folder.health.error(error, path) from error
 
 
 def _moved_from(key: tuple[str, int], folder: DataFolder) -> bytes | None:

@@ -14,6 +14,7 @@ import os
 from collections.abc import Mapping
 
 from ...storage.folder import DataFolder
+from ...storage.log_manager import size_bytes
 from ...wire.errors import ErrorCode, KafkaError
 from ...wire.messages.describe_log_dirs import (
     DescribeLogDirsPartition,
@@ -71,7 +72,7 @@ def _partitions(
     return [
         DescribeLogDirsPartition(
             partition_index=index,
-            partition_size=folder.size_bytes(topic, index) if folder.has(topic, index) else 0,
+            partition_size=size_bytes(folder, topic, index) if folder.has(topic, index) else 0,
             offset_lag=0,
             is_future_key=False,
         )
