@@ -21,7 +21,7 @@ from tests.broker.raw_client import RawClient
 from ..kafka_peer.peer import missing, run_class
 from . import loads
 from .processes import resident_mb
-from .sides import Broker, brokers, create_topic, say
+from .sides import Broker, create_topic, one_after_the_other, say
 
 RECORDS = round(100_000_000 * float(os.environ.get("KLAMM_BENCH_SCALE", "1")))
 RECORD_BYTES = 10
@@ -142,7 +142,7 @@ def percentiles(times: list[float]) -> str:
     return f"{times[len(times) // 2]:.2f} / {times[len(times) * 99 // 100]:.2f}"
 
 
-def measure(name: str, broker: Broker) -> dict[str, str]:
+def measure(broker: Broker) -> dict[str, str]:
     """What is told of a broker, by what it is."""
     create_topic(broker.bootstrap_servers, TOPIC)
     rows: dict[str, str] = {"memory before, MB": f"{resident_mb(broker.pid):.0f}"}
@@ -174,10 +174,8 @@ def bench(folder: Path) -> None:
     tools = "librdkafka" if missing() else "kafka-producer-perf-test and consumer-perf-test"
     say(f"{RECORD_BYTES} bytes each; {tools}.\n")
     found: dict[str, dict[str, str]] = {}
-    with brokers(folder) as running:
-        for name, broker in running:
-            found[name] = measure(name, broker)
-            broker.stop()
+    for name, broker in one_after_the_other(folder):
+        found[name] = measure(broker)
     say("| | " + " | ".join(found) + " |\n|---|" + "---|" * len(found))
     for what in found["klamm"]:
         say(f"| {what} | " + " | ".join(rows[what] for rows in found.values()) + " |")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .processes import resident_mb
-from .sides import Broker, address, brokers, create_topic, say
+from .sides import Broker, address, create_topic, one_after_the_other, say
 from .small_requests import ask, connect, produce_error, produce_frame
 
 SCALE = float(os.environ.get("KLAMM_BENCH_SCALE", "1"))
@@ -105,17 +105,15 @@ def bench(folder: Path) -> None:
     say("| partitions | broker | p50 us | p99 us | memory MB | start s | all open after s | memory then MB |")
     say("|---|---|---|---|---|---|---|---|")
     found: dict[str, list[Curve]] = {}
-    with brokers(folder) as running:
-        for name, broker in running:
-            spread = Spread(broker)
-            for count in COUNTS:
-                point = measure(spread, count, warm_up=WARM_UP_REQUESTS if name == "Kafka" else REQUESTS // 10)
-                found.setdefault(name, []).append(point)
-                say(
-                    f"| {count} | {name} | {point.p50_us:.0f} | {point.p99_us:.0f} | {point.memory_mb:.0f} "
-                    f"| {point.start_s:.2f} | {point.open_s:.2f} | {point.memory_after_start_mb:.0f} |"
-                )
-            broker.stop()  # it would share the processors with the other one
+    for name, broker in one_after_the_other(folder):
+        spread = Spread(broker)
+        for count in COUNTS:
+            point = measure(spread, count, warm_up=WARM_UP_REQUESTS if name == "Kafka" else REQUESTS // 10)
+            found.setdefault(name, []).append(point)
+            say(
+                f"| {count} | {name} | {point.p50_us:.0f} | {point.p99_us:.0f} | {point.memory_mb:.0f} "
+                f"| {point.start_s:.2f} | {point.open_s:.2f} | {point.memory_after_start_mb:.0f} |"
+            )
     for name, points in found.items():
         ratio = points[-1].p50_us / points[0].p50_us
         say(

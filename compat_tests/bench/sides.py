@@ -55,3 +55,13 @@ def one_broker(name: str, folder: Path, config: Mapping[str, str]) -> Iterator[B
         yield broker
     finally:
         broker.stop()
+
+
+def one_after_the_other(folder: Path) -> Iterator[tuple[str, Broker]]:
+    """klamm and, where it can run, a real Kafka, each alone on the machine."""
+    for name in ("klamm", "Kafka"):
+        if name == "Kafka" and (why := missing()) is not None:
+            say(f"(no real Kafka here: {why})")
+            return
+        with one_broker(name, folder / name, {}) as broker:
+            yield name, broker
