@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -250,3 +251,29 @@ def test_a_regular_expression_is_looked_at(groups: Callable[..., str]) -> None:
     pytest.importorskip("re2")
     assert groups("--validate-regex", "a.*") == "The regular expression `a.*` is valid.\n"
     assert groups("--validate-regex", "a(") == "The regular expression `a(` is invalid: missing closing ).\n"
+
+
+def test_everything_is_there_as_json(groups: Callable[..., str]) -> None:
+    def told(*words: str) -> Any:
+        return json.loads(groups(*words, "--json"))
+
+    assert told("--list") == [{"group": "g", "type": "Classic", "state": "Empty"}]
+    (group,) = told("--describe", "--group", "g")
+    assert (group["group"], group["state"], group["members"], group["coordinator"]["id"]) == ("g", "Empty", [], 1)
+    first = group["offsets"][0]
+    assert {name: first[name] for name in ("topic", "partition", "currentOffset", "logEndOffset", "lag")} == {
+        "topic": "t",
+        "partition": 0,
+        "currentOffset": 2,
+        "logEndOffset": 3,
+        "lag": 1,
+    }
+    assert (first["consumerId"], first["host"], first["clientId"]) == (None, None, None)
+    assert "offsets" not in told("--describe", "--group", "g", "--state")[0]
+    assert told("--reset-offsets", "--group", "g", "--topic", "t:0", "--to-earliest", "--dry-run") == [
+        {"group": "g", "topic": "t", "partition": 0, "newOffset": 0}
+    ]
+    assert told("--delete-offsets", "--group", "g", "--topic", "t:0") == [{"topic": "t", "partition": 0, "error": None}]
+    assert told("--delete", "--group", "g") == {"deleted": ["g"], "failed": {}}
+    assert list(told("--delete", "--group", "g")["failed"]) == ["g"]
+    assert told("--list") == []

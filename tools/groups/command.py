@@ -12,13 +12,14 @@ from importlib.util import find_spec
 from typing import Final
 
 from ...wire.errors import ErrorCode, KafkaError
+from ..admin.common import print_json
 from ..cli import FailedError
 from ..client import Client, ClientError, ServerError, open_client
 from ..client.errors import java_line
 from ..console.member import Key, commit_offsets, committed_offsets
 from ..console.options import Options, OptionsError, bootstrap, help_or_version, parse, refuse
 from ..console.reader import LATEST, list_offsets
-from . import reset, tables
+from . import as_json, reset, tables
 from .cluster import (
     Group,
     Listing,
@@ -70,10 +71,10 @@ def run(arguments: Sequence[str]) -> int:
     except OptionsError as error:
         return refuse(str(error), ABOUT, OPTIONS)
     except ClientError as error:
-        _print_error(f"Executing consumer group command failed due to {_message(error)}")
+        _print_error(options, f"Executing consumer group command failed due to {_message(error)}")
         print(java_line(error), file=sys.stderr)
     except FailedError as error:
-        _print_error(f"Executing consumer group command failed due to {error}")
+        _print_error(options, f"Executing consumer group command failed due to {error}")
     return 0
 
 
@@ -94,8 +95,9 @@ def _message(error: ClientError) -> str:
     return str(error) if own else java_line(error)
 
 
-def _print_error(text: str) -> None:
-    print(f"\nError: {text}")
+def _print_error(options: Options, text: str) -> None:
+    """On standard output as Kafka's command; beside JSON on standard error."""
+    print(f"\nError: {text}", file=sys.stderr if options.has("json") else sys.stdout)
 
 
 def _print(lines: Sequence[str]) -> None:
@@ -126,7 +128,11 @@ def _validate_regex(regex: str) -> str:
 
 def _list(client: Client, options: Options) -> None:
     if not options.has("state") and not options.has("type"):
-        for row in list_groups(client):
+        found = list_groups(client)
+        if options.has("json"):
+            print_json(as_json.listing(found))
+            return
+        for row in found:
             print(row.group)
         return
     states = _chosen(options.last("state"), _STATES, "state")
@@ -137,6 +143,9 @@ def _list(client: Client, options: Options) -> None:
         # A broker of before these filters sends all.
         if _fits(row, states, types)
     ]
+    if options.has("json"):
+        print_json(as_json.listing(rows))
+        return
     _print(tables.listing(rows, types=options.has("type"), states=options.has("state")))
 
 
@@ -155,25 +164,30 @@ def _chosen(text: str | None, names: dict[str, str], what: str) -> list[str]:
 def _describe(client: Client, options: Options) -> None:
     described = [describe_group(client, group) for group in sorted(_groups(client, options))]
     verbose = options.has("verbose")
+    if options.has("json"):
+        wanted = not options.has("members") and not options.has("state")
+        there = [group for group in described if _say_state(options, group)]
+        print_json([as_json.group(group, _offset_rows(client, group) if wanted else None) for group in there])
+        return
     if options.has("members"):
         for group in described:
-            _say_state(group)
+            _say_state(options, group)
             _print(tables.members(group, verbose=verbose))
     elif options.has("state"):
         for group in described:
-            if _say_state(group):
+            if _say_state(options, group):
                 _print(tables.state(group, verbose=verbose))
     else:
         rows = [_offset_rows(client, group) for group in described]
         for group, found in zip(described, rows, strict=True):
-            if _say_state(group) and found:
+            if _say_state(options, group) and found:
                 _print(tables.offsets(found, verbose=verbose))
 
 
-def _say_state(group: Group) -> bool:
+def _say_state(options: Options, group: Group) -> bool:
     """Says what is unusual. False: the group is gone."""
     if group.state == "Dead":
-        _print_error(f"Consumer group '{group.group}' does not exist.")
+        _print_error(options, f"Consumer group '{group.group}' does not exist.")
     elif group.state == "Empty":
         _to_stderr(f"\nConsumer group '{group.group}' has no active members.")
     elif group.state in _REBALANCING:
@@ -225,13 +239,16 @@ def _reset(client: Client, options: Options) -> None:
         plans[group] = {}
         if state not in _INACTIVE:
             _print_error(
-                f"Assignments can only be reset if the group '{group}' is inactive, but the current state is {state}."
+                options,
+                f"Assignments can only be reset if the group '{group}' is inactive, but the current state is {state}.",
             )
             continue
         plans[group] = reset.plan(client, group, options)
         if options.has("execute") and plans[group]:
             commit_offsets(client, group, plans[group])
-    if options.has("export"):
+    if options.has("json"):
+        print_json(as_json.new_offsets(plans))
+    elif options.has("export"):
         print(reset.to_csv(plans, with_group=len(options.all("group")) != 1))
     else:
         _print(tables.new_offsets(plans))
@@ -245,11 +262,15 @@ def _delete(client: Client, options: Options) -> None:
             delete_group(client, group)
         except ServerError as error:
             failed[group] = error
+    if options.has("json"):
+        gone = [group for group in groups if group not in failed]
+        print_json({"deleted": gone, "failed": {group: java_line(reason) for group, reason in failed.items()}})
+        return
     deleted = ", ".join(f"'{group}'" for group in groups if group not in failed)
     if not failed:
         print(f"Deletion of requested consumer groups ({deleted}) was successful.")
         return
-    _print_error("Deletion of some consumer groups failed:")
+    _print_error(options, "Deletion of some consumer groups failed:")
     for group, reason in failed.items():
         print(f"* Group '{group}' could not be deleted due to: {java_line(reason)}")
     if deleted:
@@ -271,12 +292,15 @@ def _delete_offsets(client: Client, options: Options) -> None:
     except ServerError as error:
         first = error
         results.update(dict.fromkeys(wanted, java_line(error)))
+    if options.has("json"):
+        print_json(as_json.deleted_offsets(results))
+        return
     if first is None:
         print(f"Request succeeded for deleting offsets from group {group}.")
     elif first.code in _OF_GROUP:
-        _print_error(str(first))
+        _print_error(options, str(first))
     elif first.code in _OF_PARTITION:
-        _print_error("Encountered some partition-level error, see the follow-up details.")
+        _print_error(options, "Encountered some partition-level error, see the follow-up details.")
     else:
-        _print_error(f"Encountered some unknown error: {first.code.name}")
+        _print_error(options, f"Encountered some unknown error: {first.code.name}")
     _print(tables.deleted_offsets(results))

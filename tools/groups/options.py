@@ -45,6 +45,7 @@ OPTIONS: Final = (
     Option("from-file", "string", "To what a CSV file says: topic,partition,offset or group,topic,partition,offset."),
     Option("timeout", "long", "Milliseconds until a request is given up.", 30_000),
     Option("command-config", "string", "A properties file for the client."),
+    Option("json", "flag", "Print the result as one JSON value (klamm's own option)."),
     Option("new-consumer", "flag", "Nothing: there is no other.", old="0.9 to 1.x"),
     ZOOKEEPER,
     *COMMON,
