@@ -15,12 +15,11 @@ from .segment import LOG_SUFFIX
 from .verify_metadata import METADATA_TOPIC, KnownTopics, check_topic, read_topics
 from .verify_partition import LEFTOVER_SUFFIXES, Checker, LogRange, verify_partition
 
-_CLEANER_OFFSETS: Final = "cleaner-offset-checkpoint"
 _CHECKPOINTS: Final = (
     checkpoints.RECOVERY_POINTS,
     checkpoints.LOG_START_OFFSETS,
     checkpoints.HIGH_WATERMARKS,
-    _CLEANER_OFFSETS,
+    checkpoints.FIRST_DIRTY_OFFSETS,
 )
 _OTHER_FILES: Final = (
     checkpoints.META_PROPERTIES,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import struct
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from ..wire.records import BatchHeader, RecordError, batch_records
@@ -155,11 +156,18 @@ def _largest_timestamp(header: BatchHeader, data: memoryview) -> int:
 
 
 def check_aborted(
-    data: bytes, path: str, aborted: list[AbortedTransaction], findings: Findings, *, may_lack: bool
+    data: bytes,
+    path: str,
+    aborted: list[AbortedTransaction],
+    findings: Findings,
+    *,
+    may_lack: bool,
+    is_gone: Callable[[int], bool] = lambda _: False,
 ) -> None:
     """`.txnindex` against the transactions that the segment's markers abort.
 
-    `may_lack`: entries may still be only in the memory of a broker.
+    `may_lack`: entries may still be only in the memory of a broker. `is_gone(offset)`: what was there was compacted
+    away, and the index, which is not made anew for that, still names it.
     """
     if len(data) % _ABORTED.size:
         findings.add(path, "txn-index-size", f"{len(data)} bytes are no multiple of an entry's {_ABORTED.size}")
@@ -174,6 +182,8 @@ def check_aborted(
             findings.add(path, "txn-index-order", f"entry for offset {entry.last_offset} follows {before}")
         before = entry.last_offset
         found = wanted.pop((entry.producer_id, entry.last_offset), None)
+        if is_gone(entry.first_offset):
+            continue
         if found is None:
             findings.add(
                 path,

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_right
 from collections.abc import Mapping
 from typing import Final
 
@@ -69,6 +71,9 @@ class PartitionCheck:
         self._deep = deep
         self._moving = moving
         self._last_offset = -1
+        #: Where offsets are missing, ascending: compaction removed what was there.
+        self._hole_starts = array("q")
+        self._hole_ends = array("q")
         self.log_end_offset = first_offset
         #: Where the log does not begin at 0 and no snapshot says how the producers were, some are not known.
         self._knows_producers = first_offset == 0
@@ -94,6 +99,9 @@ class PartitionCheck:
             self._findings.add(
                 path, "batch-offset", f"{where}, ends at {header.last_offset} and follows offset {self._last_offset}"
             )
+        if header.base_offset > self.log_end_offset:
+            self._hole_starts.append(self.log_end_offset)
+            self._hole_ends.append(header.base_offset)
         self._compare_snapshots(header.base_offset, header.last_offset)
         self._check_epoch(header)
         if is_whole and self._deep:
@@ -101,6 +109,11 @@ class PartitionCheck:
         self._last_offset = max(self._last_offset, header.last_offset)
         self.log_end_offset = self._last_offset + 1
         return self._replay(header, data) if is_whole and header.producer_id >= 0 else None
+
+    def is_gone(self, offset: int) -> bool:
+        """No batch has this offset, though there are batches before or behind it."""
+        number = bisect_right(self._hole_starts, offset) - 1
+        return number >= 0 and offset < self._hole_ends[number]
 
     def end(self) -> None:
         self._compare_snapshots(self.log_end_offset, self.log_end_offset)
@@ -179,14 +192,21 @@ class PartitionCheck:
                     self._findings.add(path, "snapshot-producer", f"producer {producer_id}: {problem}")
 
     def _difference(self, saved: ProducerEntry, seen: ProducerEntry | None) -> str | None:
-        """Producers that only the log has may have expired; those that only the snapshot has may be older than it."""
+        """Producers that only the log has may have expired; those that only the snapshot has may be older than it, or
+        have had their last batch compacted away."""
+        last_offset = _last_offset(saved)
+        if self.is_gone(last_offset) if last_offset >= 0 else self._hole_starts:
+            return None
         if seen is None:
             return "has no batch in the log" if self._knows_producers else None
+        begins = saved.first_transaction_offset
+        if self.is_gone(begins):
+            begins = seen.first_transaction_offset
         for name, says, has in (
             ("epoch", saved.epoch, seen.epoch),
             ("last sequence", saved.last_sequence, seen.last_sequence),
             ("last offset", _last_offset(saved), _last_offset(seen)),
-            ("first offset of its transaction", saved.first_transaction_offset, seen.first_transaction_offset),
+            ("first offset of its transaction", begins, seen.first_transaction_offset),
         ):
             if says != has and (self._knows_producers or has >= 0):
                 return f"{name} {says}, by the log {has}"

@@ -204,4 +204,5 @@ def _verify_segment(
         aborted,
         findings,
         may_lack=checker.moving,
+        is_gone=check.is_gone,
     )

@@ -5,7 +5,8 @@ needed); without them klamm's own figures are printed alone, and the page says s
 
     make bench                      everything
     make bench ARGS="startup small" some of: startup small batches million groups cold
-                                    append durable partitions hundred-million
+                                    append compaction durable partitions
+                                    hundred-million
 
 KLAMM_BENCH_SCALE=0.01 makes the last two smaller.
 """
@@ -22,7 +23,18 @@ from statistics import median
 
 from ..kafka_peer.peer import free_port, missing, run_class
 from ..support import Klamm
-from . import append_cost, cold, durable, groups, hundred_million, loads, partitions, small_requests, startup
+from . import (
+    append_cost,
+    cold,
+    compaction,
+    durable,
+    groups,
+    hundred_million,
+    loads,
+    partitions,
+    small_requests,
+    startup,
+)
 from .group_load import Load
 from .processes import cpu_seconds, resident_mb
 from .sides import address, brokers, create_topic, one_broker, say
@@ -190,6 +202,7 @@ BENCHES = {
     "groups": bench_groups,
     "cold": bench_cold,
     "append": append_cost.bench,
+    "compaction": compaction.bench,
     "durable": durable.bench,
     "partitions": partitions.bench,
     "hundred-million": hundred_million.bench,

@@ -85,7 +85,9 @@ class ShortWrites(Files):
         return os.pwrite(fd, b"".join(buffers)[: self.most], position)
 
 
-def make_batch(*values: bytes, timestamp_ms: int = 1000, keys: Sequence[bytes | None] = (), **options: Any) -> bytes:
+def make_batch(
+    *values: bytes | None, timestamp_ms: int = 1000, keys: Sequence[bytes | None] = (), **options: Any
+) -> bytes:
     """A batch of values (and keys); `step_ms` between their timestamps."""
     step = options.pop("step_ms", 0)
     records = [

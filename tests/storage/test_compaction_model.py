@@ -16,6 +16,7 @@ from klamm.storage.config import LogConfig
 from klamm.storage.files import Files
 from klamm.storage.handles import HandleCache
 from klamm.storage.log import Log
+from klamm.storage.verify_partition import Checker, verify_partition
 from klamm.wire.compression import Codec
 from klamm.wire.records import (
     BATCH_OVERHEAD,
@@ -37,7 +38,7 @@ records = st.lists(
         key=st.one_of(st.none(), st.sampled_from([b"", b"a", b"b", b"c", b"d" * 70, b"e" * 200])),
         value=st.one_of(st.none(), st.binary(max_size=20), st.just(b"v" * 150)),
         headers=st.sampled_from([(), (("h", b"x"), ("h", None))]),
-        timestamp_ms=st.integers(0, 300),
+        timestamp_ms=st.integers(1, 300),
         offset=st.just(-1),
     ),
     min_size=1,
@@ -214,6 +215,7 @@ def test_random_logs(steps: list[tuple[str, object, object, object]], segment_by
                 bench.now_ms += first  # type: ignore[operator]
                 bench.compact()
         check_reopened(bench)
+        check_files(bench)
     finally:
         bench.log.discard()
         shutil.rmtree(folder)
@@ -244,6 +246,14 @@ def check_reopened(bench: Bench) -> None:
         assert last_sequences(bench.log) == sequences
         known = {(one.producer_id, one.last_offset) for one in bench.log.aborted_transactions(0, end)}
         assert needed <= known
+
+
+def check_files(bench: Bench) -> None:
+    """`klamm log verify` finds nothing wrong."""
+    bench.log.close()
+    checker = Checker(deep=True)
+    verify_partition(checker, str(bench.folder), "")
+    assert checker.findings.finish() == []
 
 
 def last_sequences(log: Log) -> dict[int, int]:
