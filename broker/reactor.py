@@ -34,6 +34,9 @@ LINGER_S: Final = 0.001
 #: Before that, how long the poller is asked again and again. A client that waits for each answer sends its next request
 #: within this time; a processor that was allowed to sleep meanwhile takes as long to wake as the request takes.
 SPIN_S: Final = 0.0001 if (os.cpu_count() or 1) > 1 else 0.0
+#: It is asked so only where one of so many sockets comes back again and again. Where thousands of members send a
+#: heartbeat now and then, the next one to come is another, and spinning would fill a processor for nothing.
+SPIN_FOR: Final = 4
 #: Rounds of the poller between two turns of trio under continuous load.
 ROUNDS_BEFORE_TRIO: Final = 64
 #: Sockets answered in one round.
@@ -190,13 +193,19 @@ class Reactor:
         """Serve until cancelled."""
         poll, handlers, soon, timers = self.poller.poll, self._handlers, self._soon, self.timers
         rounds = 0  # since trio last had a turn; 0 directly after it
+        recent: deque[int] = deque(maxlen=SPIN_FOR)
+        comes_back = False  # the socket of the last round is one of the recent ones
         while True:
             events = poll(0.0)
             if not events and rounds and not soon:
-                spun = perf_counter() + SPIN_S
-                while not events and perf_counter() < spun:
-                    events = poll(0.0)
+                if comes_back:
+                    spun = perf_counter() + SPIN_S
+                    while not events and perf_counter() < spun:
+                        events = poll(0.0)
                 events = events or poll(LINGER_S)
+            if events:
+                comes_back = events[0][0] in recent
+                recent.append(events[0][0])
             for fd, readable, writable in events:
                 handler = handlers.get(fd)
                 if handler is None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 import trio
 
+from klamm.broker import reactor as reactor_module
 from klamm.broker.reactor import LINGER_S, ROUNDS_BEFORE_TRIO, Reactor
 from klamm.broker.timers import Timers
 
@@ -135,3 +136,45 @@ async def test_other_tasks_have_their_turn_under_load(reactor: Reactor) -> None:
             await trio.lowlevel.checkpoint()
             # Between two turns of this task the loop has at most two: trio shuffles who comes first.
             assert rounds - before <= 2 * (ROUNDS_BEFORE_TRIO + 1)
+
+
+class ScriptEndedError(Exception):
+    """All events of a script have come."""
+
+
+class ScriptedPoller:
+    """Each of `fds` becomes readable when the one before has been served and the poller is waited on.
+
+    `asked`: how often it was asked without a wait before each of these waits.
+    """
+
+    def __init__(self, fds: list[int]) -> None:
+        self._fds = fds
+        self.asked: list[int] = []
+        self._asked = 0
+
+    def poll(self, timeout_s: float) -> list[tuple[int, bool, bool]]:
+        if timeout_s or not self.asked:  # the very first comes at once: a loop without traffic sleeps in trio
+            self.asked.append(self._asked)
+            self._asked = 0
+            if len(self.asked) > len(self._fds):
+                raise ScriptEndedError
+            return [(self._fds[len(self.asked) - 1], True, False)]
+        self._asked += 1
+        return []
+
+
+@pytest.mark.parametrize(("fds", "spins"), [([7] * 20, True), ([7, 8] * 10, True), ([*range(100, 120)], False)])
+async def test_only_sockets_that_come_back_are_spun_for(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock, fds: list[int], spins: bool
+) -> None:
+    ticks = iter(range(1_000_000))
+    monkeypatch.setattr(reactor_module, "SPIN_S", 10)
+    monkeypatch.setattr(reactor_module, "perf_counter", lambda: next(ticks))
+    reactor, script = Reactor(Timers(), clock), ScriptedPoller(fds)
+    reactor.poller.close()
+    monkeypatch.setattr(reactor, "poller", script)
+    with pytest.raises(ScriptEndedError):
+        await reactor.run()
+    # Not for the first ones: nobody has come back yet.
+    assert set(script.asked[4:]) == {10 if spins else 1}
