@@ -6,9 +6,9 @@ needed); without them klamm's own figures are printed alone, and the page says s
     make bench                      everything
     make bench ARGS="startup small" some of: startup small batches million groups cold
                                     append compaction durable partitions
-                                    hundred-million
+                                    hundred-million commands
 
-KLAMM_BENCH_SCALE=0.01 makes the last two smaller.
+KLAMM_BENCH_SCALE=0.01 makes the last three smaller.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from ..support import Klamm
 from . import (
     append_cost,
     cold,
+    commands,
     compaction,
     durable,
     groups,
@@ -206,6 +207,7 @@ BENCHES = {
     "durable": durable.bench,
     "partitions": partitions.bench,
     "hundred-million": hundred_million.bench,
+    "commands": commands.bench,
 }
 
 
