@@ -294,8 +294,7 @@ class Connection:
         except KafkaError as error:
             raise CloseConnection(f"{row.name} version {version}: {error}") from error
         if isinstance(response, Pending):
-            self.in_flight = response
-            response.add_callback(partial(self._on_completed, row, correlation_id, version))
+            self._wait_for(response, row, correlation_id, version)
         elif response is not None:
             self._answer(row, correlation_id, version, response)
 
@@ -303,6 +302,10 @@ class Connection:
         # What is not UTF-8 is replaced, as Java's decoder does it.
         self.client_id = name.decode(errors="replace")
         self.client_id_bytes = name
+
+    def _wait_for(self, response: Pending[Any], row: Served, correlation_id: int, version: int) -> None:
+        self.in_flight = response
+        response.add_callback(partial(self._on_completed, row, correlation_id, version))
 
     def _on_completed(self, row: Served, correlation_id: int, version: int, pending: Pending[Any]) -> None:
         """A pending answer is there; it is sent in the loop's next round, not inside of what completed it."""
@@ -318,6 +321,9 @@ class Connection:
             response = pending.result()
         except KafkaError as error:
             raise CloseConnection(f"{row.name} version {version}: {error}") from error
+        if isinstance(response, Pending):  # it had to wait before it could begin, and waits again
+            self._wait_for(response, row, correlation_id, version)
+            return
         if response is not None:
             self._answer(row, correlation_id, version, response)
         self._send()

@@ -7,13 +7,16 @@ thousand partitions, or starting on a folder of them, touches none.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ..storage.config import LogConfig
+from ..storage.opening import ColdFolder
+from ..storage.warmth import ColdRead
 from ..wire.errors import ErrorCode, KafkaError
 from .metadata.image import TOPIC_RESOURCE, Catalogue, Delta, PartitionImage, TopicImage, is_online
+from .metadata.topic_names import CLUSTER_METADATA_TOPIC
 from .partition import Partition
 
 if TYPE_CHECKING:
@@ -66,6 +69,8 @@ class Partitions:
         #: Has the catalogue say which folder a partition's log lies in (16 bytes). Raises KafkaError.
         self.assign: Callable[[TopicImage, PartitionImage, bytes], None] = lambda topic, partition, directory_id: None
         self._open: dict[tuple[str, int], Partition] = {}
+        #: Those with a log from before this start that nobody has asked for: opening one may wait for a device.
+        self.unopened = {key for key in logs.partitions() if key[0] != CLUSTER_METADATA_TOPIC}
         self.gone = Traffic()
 
     def get(self, topic: str, index: int) -> Partition | None:
@@ -76,11 +81,30 @@ class Partitions:
         """The partition if it has been touched."""
         return self._open.get((topic, index))
 
+    def find(self, topic: str, index: int) -> Partition | None:
+        """As `get`, for who can come again: raises ColdRead before a log is opened that may not be in memory."""
+        if self.unopened:
+            self.warm_up(((topic, index),))
+        return self.get(topic, index)
+
+    def warm_up(self, keys: Iterable[tuple[str, int]]) -> None:
+        """Raises ColdRead for those of them whose logs nobody has asked for yet; once read, each is ready."""
+        cold: list[ColdFolder] = []
+        for key in self.unopened.intersection(keys):
+            folder = self._logs.folder_of(*key)
+            if folder is None:
+                self.unopened.discard(key)
+            else:
+                cold.append(folder.cold(*key, partial(self.unopened.discard, key)))
+        if cold:
+            raise ColdRead(cold)
+
     def opened(self) -> Iterator[Partition]:
         """Those that have been touched."""
         return iter(tuple(self._open.values()))
 
     def _touch(self, topic: str, index: int) -> Partition | None:
+        self.unopened.discard((topic, index))
         image = self._catalogue.topic(topic)
         found = image.partitions.get(index) if image is not None else None
         if image is None or found is None or self._node_id not in found.replicas:

@@ -103,8 +103,18 @@ class ShardRuntime(ABC, Generic[S, E]):
     def _load_next(self, indexes: list[int]) -> None:
         """One shard a round, so that a start with many of them goes on answering."""
         if indexes:
-            self._find(indexes[0])
-            self._broker.reactor.soon(lambda: self._load_next(indexes[1:]))
+            broker = self._broker
+            # Who asks for it meanwhile has it opened at once.
+            found = broker.warmer.when_warm(partial(broker.partitions.warm_up, ((self.topic, indexes[0]),)))
+
+            def load() -> None:
+                self._find(indexes[0])
+                self._load_next(indexes[1:])
+
+            if isinstance(found, Pending):
+                found.add_callback(lambda _: load())
+            else:
+                broker.reactor.soon(load)
 
     def partition_of(self, key: str) -> int:
         """The partition that a key belongs to; -1 while there is no topic."""

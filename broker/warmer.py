@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from trio.lowlevel import start_thread_soon
 
+from ..storage.opening import ColdFolder
 from ..storage.pending import Pending
-from ..storage.warmth import ColdRange, ColdRead, WarmJob
+from ..storage.warmth import ColdRange, ColdRead
 
 if TYPE_CHECKING:
     from ..storage.handles import Handle, HandleCache
@@ -80,9 +81,9 @@ class Warmer:
         if then is not None:
             then()
 
-    def warm(self, ranges: Sequence[ColdRange], then: Callable[[], None]) -> None:
+    def warm(self, ranges: Sequence[ColdRange | ColdFolder], then: Callable[[], None]) -> None:
         """Has all ranges read; calls `then` when the last of them is there, never before this returns."""
-        jobs: list[WarmJob] = []
+        jobs: list[Job] = []
         for missing in ranges:
             try:
                 jobs.append(missing.job(self._cache))
@@ -132,9 +133,11 @@ class Progress:
         self._last: tuple[Handle, int, int] | None = None
         self.attempts = 0
 
-    def widened(self, cold: ColdRead) -> list[ColdRange]:
+    def widened(self, cold: ColdRead) -> Sequence[ColdRange | ColdFolder]:
         """What to read now: twice as much as the last time where a walk goes on in the same file."""
         first = cold.ranges[0]
+        if isinstance(first, ColdFolder):
+            return cold.ranges
         if self._last is None or self._last[0] is not first.handle:
             self._last, self.attempts = (first.handle, first.position, first.size), 0
             return cold.ranges

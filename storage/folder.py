@@ -24,6 +24,7 @@ from .folder_identity import identify, take_lock
 from .handles import HandleCache
 from .log import Log
 from .log_dir_health import LogDirHealth, NoRoomError
+from .opening import ColdFolder
 from .producers import DEFAULT_EXPIRATION_MS
 
 #: A stop with so many open logs waits for the device once for all of them: it must be over in seconds.
@@ -157,6 +158,12 @@ class DataFolder:
 
     def partition_folder(self, topic: str, partition: int) -> str:
         return os.path.join(self.path, f"{topic}-{partition}")
+
+    def cold(self, topic: str, partition: int, then: Callable[[], None]) -> ColdFolder:
+        """What opening the log is going to read; `then` is called when it has been read."""
+        recovery_point = self._recovery_points.get((topic, partition), 0)
+        path = self.partition_folder(topic, partition)
+        return ColdFolder(path, recovery_point, then, clean=self.was_clean)
 
     def create(self, topic: str, partition: int, topic_id: bytes, config: LogConfig, now_ms: int) -> Log:
         """A new, empty log; the one that is there if its topic id is the same.

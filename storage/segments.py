@@ -21,7 +21,7 @@ def load_some(segments: Sequence[Segment], number: int) -> None:
     try:
         segments[number].load()
     except ColdRead as cold:
-        ranges = list(cold.ranges)
+        ranges = [*cold.ranges]
         for segment in segments[number + 1 : number + LOADED_TOGETHER]:
             try:
                 segment.load()

@@ -12,11 +12,12 @@ on every system and is not asked about (`file_range.py`).
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from .handles import Handle, HandleCache
+    from .opening import ColdFolder
 
 #: What is warmed begins and ends on multiples of this: a search reads several places near each other.
 BLOCK_BYTES: Final = 65_536
@@ -42,7 +43,7 @@ class ColdRange:
 class ColdRead(Exception):  # noqa: N818  # no failure: a step on the way to the answer
     """The answer is not in memory as a whole. `ranges`: what is missing, as far as it is known; not empty."""
 
-    def __init__(self, ranges: list[ColdRange]) -> None:
+    def __init__(self, ranges: Sequence[ColdRange | ColdFolder]) -> None:
         super().__init__(f"{len(ranges)} ranges are not in memory")
         self.ranges = ranges
 

@@ -24,6 +24,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ...storage.interface import ReadResult
+from ...storage.opening import ColdFolder
 from ...storage.pending import Pending
 from ...storage.warmth import ColdRange, ColdRead
 from ...wire.errors import ErrorCode, KafkaError
@@ -99,7 +100,7 @@ class Reading:
     def read(self, last: bool = False) -> Pending[FetchResponse] | None:
         """Read all partitions. Parks, and returns the pending answer, if there is too little; `last` does not park for
         that."""
-        cold: list[ColdRange] = []
+        cold: list[ColdRange | ColdFolder] = []
         request = self.request
         left = min(request.max_bytes, self.context.broker.fetch_max_bytes)
         self.answers = []
@@ -145,7 +146,7 @@ class Reading:
             if image is None:
                 raise KafkaError(ErrorCode.UNKNOWN_TOPIC_ID)
             name = image.name
-        partition = broker.partitions.get(name, asked.index)
+        partition = broker.partitions.find(name, asked.index)
         if partition is None:
             raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
         return partition
@@ -200,7 +201,7 @@ class Reading:
             self.pending.on_abandoned = self._abandon
         return self.pending
 
-    def _warm(self, cold: list[ColdRange], last: bool) -> Pending[FetchResponse]:
+    def _warm(self, cold: list[ColdRange | ColdFolder], last: bool) -> Pending[FetchResponse]:
         """Have brought into memory what is missing, and read again."""
         pending = self._wait()
         self.state = _WARMING_LAST if last else _WARMING

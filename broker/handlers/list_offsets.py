@@ -16,6 +16,7 @@ from collections import Counter
 from functools import partial
 from typing import Final, NamedTuple
 
+from ...storage.opening import ColdFolder
 from ...storage.pending import Pending
 from ...storage.warmth import ColdRange, ColdRead
 from ...wire.errors import ErrorCode, KafkaError
@@ -68,7 +69,7 @@ def _answer(
     found_before: dict[tuple[str, int], tuple[Found, ErrorCode]],
 ) -> ListOffsetsResponse:
     """`found_before`: what an earlier attempt has found. Raises ColdRead for all partitions that lack something."""
-    cold: list[ColdRange] = []
+    cold: list[ColdRange | ColdFolder] = []
     named = Counter((topic.name, asked.partition_index) for topic in request.topics for asked in topic.partitions)
     topics = []
     for topic in request.topics:
@@ -106,7 +107,7 @@ def _lookup(topic: str, asked: ListOffsetsPartition, isolation_level: int, conte
     timestamp = asked.timestamp
     if timestamp < 0 and context.api_version < _SINCE.get(timestamp, context.api_version + 1):
         raise KafkaError(ErrorCode.UNSUPPORTED_VERSION)
-    partition = context.broker.partitions.get(topic, asked.partition_index)
+    partition = context.broker.partitions.find(topic, asked.partition_index)
     if partition is None:
         raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
     error = partition.check_leader_epoch(asked.current_leader_epoch)

@@ -13,8 +13,9 @@ keeps the coordinator from saying so is NOT_ENOUGH_REPLICAS, which every client 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from ...coordinator.transaction_state import TopicPartition
 from ...storage.checks import NotOneBatchError, RecordsRejected
@@ -54,7 +55,29 @@ _TRY_AGAIN: Final = frozenset(
 )
 
 
-def handle(request: ProduceRequest, context: RequestContext) -> ProduceResponse | Pending[ProduceResponse] | None:
+Answer = ProduceResponse | Pending[ProduceResponse] | None
+
+
+def handle(request: ProduceRequest, context: RequestContext) -> ProduceResponse | Pending[Any] | None:
+    if context.broker.partitions.unopened:
+        attempt: Callable[[], Answer] = partial(_handle_opened, request, context)
+        return context.broker.warmer.when_warm(attempt)
+    return _handle(request, context)
+
+
+def _handle_opened(request: ProduceRequest, context: RequestContext) -> Answer:
+    """Logs from before this start are brought into memory before the first of them is opened. Raises ColdRead."""
+    by_id = context.api_version >= _TOPIC_IDS_FROM
+    keys = []
+    for topic in request.topic_data:
+        image = context.broker.catalogue.topic_by_id(topic.topic_id) if by_id else None
+        name = image.name if image is not None else topic.name
+        keys += [(name, data.index) for data in topic.partition_data]
+    context.broker.partitions.warm_up(keys)
+    return _handle(request, context)
+
+
+def _handle(request: ProduceRequest, context: RequestContext) -> Answer:
     if request.transactional_id is None:
         return _produce(request, context, {})
     return _produce_verified(request, request.transactional_id, context)

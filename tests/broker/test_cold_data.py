@@ -25,7 +25,7 @@ from klamm.wire.messages.metadata import MetadataRequest
 from klamm.wire.records import iter_records
 
 from .raw_client import RawClient, ask, wait_for
-from .steps import batch, create_topic, delete_topic, fetch, fetch_request, list_offset, produced
+from .steps import batch, create_topic, delete_topic, fetch, fetch_request, list_offset, produce_request, produced
 from .transactions import TransactionalProducer
 
 WAIT_S = 30.0
@@ -65,14 +65,15 @@ class Held:
     """A broker on that folder that has opened both topics and has nothing of them in memory."""
 
     def __init__(self, folder: Path, nowait: bool) -> None:
+        self.folder = folder
         self.files = SlowFiles(nowait=nowait)
         self.broker = BrokerThread(folder, self.files)
+        self.files.loop_thread = self.broker.thread
         self.address = self.broker.address
         with RawClient(self.address, WAIT_S) as client:
             for topic in ("cold", "live"):
                 list_offset(client, topic, -1)
             produced(client, "live", batch(b"warm up"))
-        self.files.loop_thread = self.broker.thread
         self.files.drop()
         self.files.reading.clear()
         self.files.cold_reads = 0
@@ -137,6 +138,29 @@ def read_all(client: RawClient, end: int = BATCHES, **more: Any) -> list[bytes]:
 def test_a_backlog_is_read_as_it_was_written(held: Held) -> None:
     with RawClient(held.address, WAIT_S) as client:
         assert read_all(client)[:BATCHES] == [value(number) for number in range(BATCHES)]
+    held.check()
+
+
+def test_logs_are_opened_from_memory(held: Held) -> None:
+    """Each by the first request that needs it, while others are served."""
+    held.broker.stop()
+    again = SlowFiles(nowait=held.files.tells)
+    held.files = again
+    held.broker = BrokerThread(held.folder, again)
+    again.loop_thread = held.broker.thread
+    held.address = held.broker.address
+    with RawClient(held.address, WAIT_S) as client:
+        client.request(MetadataRequest(topics=None), 12)
+        held.hold()
+        client.send(produce_request("live", batch(b"first")), 9)
+        client.send(fetch_request({"live": [(0, 0)]}), FETCH)
+        held.is_reading()
+        with RawClient(held.address, WAIT_S) as other:
+            other.request(MetadataRequest(topics=None), 12)
+        held.go_on()
+        assert client.receive().responses[0].partition_responses[0].error_code == ErrorCode.NONE
+        values = [r.value for r in iter_records(bytes(client.receive().responses[0].partitions[0].records))]
+        assert values[-1] == b"first"
     held.check()
 
 

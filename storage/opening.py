@@ -1,0 +1,75 @@
+"""What the opening of a partition's log is going to read, brought into memory before the loop opens it.
+
+A clean log is opened from the ends of its last segment's files and the newest producers' snapshot; after an unclean
+end, and where a clean one did not wait for the device, all from the recovery point on is walked. Reads by path: nothing
+of the folder is open yet.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Final
+
+from .files import Files
+from .handles import HandleCache
+from .segment import LOG_SUFFIX, SNAPSHOT_SUFFIX
+
+#: Of a clean segment the batches behind the last index entry are walked.
+TAIL_BYTES: Final = 1_048_576
+
+
+class ColdFolder:
+    """A partition's folder that nobody has looked into yet. `clean`: so the last process left it; `then` is called on
+    the loop when what is needed has been read."""
+
+    __slots__ = ("clean", "path", "recovery_point", "then")
+
+    def __init__(self, path: str, recovery_point: int, then: Callable[[], None], *, clean: bool) -> None:
+        self.path = path
+        self.recovery_point = recovery_point
+        self.then = then
+        self.clean = clean
+
+    def job(self, cache: HandleCache) -> FolderJob:
+        return FolderJob(cache.files, self)
+
+
+class FolderJob:
+    """`run` in a worker thread, then `finish` on the loop."""
+
+    def __init__(self, files: Files, folder: ColdFolder) -> None:
+        self._files = files
+        self._folder = folder
+
+    def run(self) -> None:
+        """What is not there any more is passed over. Raises OSError."""
+        names = [(*os.path.splitext(name), name) for name in self._files.names(self._folder.path)]
+        recovery_point = self._folder.recovery_point
+        bases = [int(stem) for stem, suffix, _ in names if suffix == LOG_SUFFIX and stem.isdigit()]
+        first = max((base for base in bases if base <= recovery_point), default=0)
+        # All from the recovery point on; a clean log's last segment is walked at its end, if it was ever on the device.
+        tail_only = self._folder.clean and max(bases, default=0) == first < recovery_point
+        newest_snapshot = max((stem for stem, suffix, _ in names if suffix == SNAPSHOT_SUFFIX), default="")
+        for stem, suffix, name in names:
+            if stem.isdigit() and int(stem) < first and stem != newest_snapshot:
+                continue
+            self._warm(name, all_of_it=suffix != LOG_SUFFIX or not tail_only)
+
+    def _warm(self, name: str, *, all_of_it: bool) -> None:
+        files = self._files
+        try:
+            fd = files.open(os.path.join(self._folder.path, name))
+        except FileNotFoundError:
+            return
+        try:
+            size = files.size(fd)
+            start = 0 if all_of_it else max(0, size - TAIL_BYTES)
+            files.warm(fd, start, size - start)
+            if start:
+                files.warm(fd, 0, 1)
+        finally:
+            files.close(fd)
+
+    def finish(self) -> None:
+        self._folder.then()
