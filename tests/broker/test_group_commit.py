@@ -379,6 +379,7 @@ def test_after_a_kill_what_is_only_in_the_page_cache_is_flushed_before_it_is_sho
     site.round()
     site.kill()
     site.start()
+    site.partition("d")  # a request would have a thread read it first
     assert site.latest("d") == 1
     assert "d-0" in device.logs()
 
