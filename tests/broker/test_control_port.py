@@ -8,6 +8,8 @@ import json
 import re
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -164,6 +166,15 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     assert code == 1
     assert f"cannot listen on 127.0.0.1:{port}" in err
     assert "--control-port" in err
+
+
+def test_a_broker_without_it_loads_none_of_it() -> None:
+    program = (
+        "import sys, klamm.tools.serve, klamm.broker.broker, klamm.broker.handlers.api_versions;"
+        "print(sorted({'h11', 'prometheus_client', 'klamm.broker.client_telemetry'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=LIMIT_S)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
 def test_the_table_in_the_docs_is_complete() -> None:
