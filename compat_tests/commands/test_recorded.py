@@ -16,6 +16,7 @@ from compat_tests.commands.cases import CASES, COMMANDS_DIFFER, Ended, play
 from compat_tests.commands.ours import klamm
 from compat_tests.commands.record import RECORDED_CASES, RECORDED_OPTIONS
 from compat_tests.support import Broker
+from klamm.tools.completion import words_of
 
 RECORDED: dict[str, list[Any]] = json.loads(RECORDED_CASES.read_text(encoding="utf-8"))
 OPTIONS: dict[str, list[str]] = json.loads(RECORDED_OPTIONS.read_text(encoding="utf-8"))
@@ -50,11 +51,23 @@ def test_klamms_commands_on_klamm_say_what_kafkas_said_on_kafka(broker: Broker, 
             assert ours == theirs, step.arguments
 
 
-@pytest.mark.parametrize("command", OPTIONS)
-def test_the_docs_say_of_every_option_of_kafkas_what_klamm_does_with_it(command: str) -> None:
+def told_of(command: str) -> dict[str, str]:
+    """Option -> what the tables of docs/commands.md say of it."""
     text = DOCS.read_text(encoding="utf-8")
-    named = set(re.findall(rf"^\| {command} \| `--([A-Za-z.-]+)` \| [a-z]", text, re.MULTILINE))
+    found = dict(re.findall(rf"^\| {command} \| `--([A-Za-z.-]+)` \| ([^|]+) \|", text, re.MULTILINE))
     section = re.search(rf"^## `klamm {command}`\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     if section is not None:
-        named |= set(re.findall(r"^\| `--([A-Za-z.-]+)` \| [a-z]", section[1], re.MULTILINE))
-    assert set(OPTIONS[command]) - named == set()
+        found |= dict(re.findall(r"^\| `--([A-Za-z.-]+)` \| ([^|]+) \|", section[1], re.MULTILINE))
+    return found
+
+
+@pytest.mark.parametrize("command", OPTIONS)
+def test_the_docs_say_of_every_option_what_klamm_does_with_it(command: str) -> None:
+    told = told_of(command)
+    ours = {word.text[2:] for word in words_of(command) if word.text.startswith("--")}
+    assert set(OPTIONS[command]) - told.keys() == set(), "Kafka's options that no table names"
+    assert ours - told.keys() == set(), "klamm's options that no table names"
+    assert told.keys() - ours - set(OPTIONS[command]) == set(), "options that nobody has"
+    assert {name for name in OPTIONS[command] if name not in ours} == {
+        name for name, text in told.items() if text.startswith("not there") and name not in ours
+    }

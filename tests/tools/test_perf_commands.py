@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import time
@@ -14,6 +15,7 @@ import pytest
 from klamm.tools.cli import main
 from klamm.tools.perf.date_format import format_time
 from klamm.tools.perf.statistics import Statistics, ratio, shown
+from klamm.tools.progress import Progress
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -134,6 +136,20 @@ def test_percentiles_are_those_of_every_record() -> None:
     total = found.total()
     assert [total[name] for name in ("50th", "95th", "99th", "99.9th", "maxLatencyMs")] == [3, 3, 20, 20, 20]
     assert total["avgLatencyMs"] == 3.21
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_is_for_terminals(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stream(io.StringIO):
+        def isatty(self) -> bool:
+            return terminal
+
+    stream = Stream()
+    monkeypatch.setattr("sys.stderr", stream)
+    monkeypatch.setattr("klamm.tools.progress._INTERVAL_S", 0)
+    with Progress("records", 8) as progress:
+        progress.tick(2)
+    assert stream.getvalue() == ("\r\x1b[K2 of 8 records (25 %)\r\x1b[K" if terminal else "")
 
 
 def test_numbers_are_javas() -> None:

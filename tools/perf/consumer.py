@@ -26,6 +26,7 @@ from ..console.options import (
     refuse,
 )
 from ..console.source import Source, Subscription
+from ..progress import Progress
 from .date_format import format_time
 from .statistics import MIB, now_ms, print_metrics, ratio, shown
 
@@ -135,8 +136,8 @@ def _measure(options: Options, config: Mapping[str, str], address: str) -> int:
     if options.last("reporting-interval") <= 0:
         raise ValueError("Reporting interval must be greater than 0.")
     begin = Mark(now_ms())
-    with Source(merged, address, subscription) as source:
-        end = _consume(source, begin, wanted, options, detailed)
+    with Source(merged, address, subscription) as source, Progress("records", wanted, off=detailed) as progress:
+        end = _consume(source, begin, wanted, options, detailed, progress)
         client_id = source.client.settings.client_id
     figures = _figures(begin, end)
     if end.records < wanted:
@@ -161,7 +162,7 @@ def _measure(options: Options, config: Mapping[str, str], address: str) -> int:
     return 0
 
 
-def _consume(source: Source, begin: Mark, wanted: int, options: Options, detailed: bool) -> Mark:
+def _consume(source: Source, begin: Mark, wanted: int, options: Options, detailed: bool, progress: Progress) -> Mark:
     """Reads until there are `wanted` records, or none has come for --timeout; prints the detailed lines."""
     timeout_ms = int(options.last("timeout"))
     records = size_bytes = 0
@@ -173,6 +174,7 @@ def _consume(source: Source, begin: Mark, wanted: int, options: Options, detaile
         if found:
             came_ms = at_ms
         records += len(found)
+        progress.tick(records)
         for shown_ in found:
             size_bytes += len(shown_.record.key or b"") + len(shown_.record.value or b"")
         if found and at_ms - last.at_ms >= options.last("reporting-interval"):
