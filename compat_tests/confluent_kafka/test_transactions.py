@@ -185,6 +185,7 @@ def wait_for_a_transaction(processor: Processor) -> None:
     wait_until(lambda: processor.failed or processor.transactions > so_far, 60, f"a transaction (seed {SEED})")
 
 
+@pytest.mark.bounded(60 + 10 * KILLS)
 def test_exactly_once_through_kills_of_the_broker(broker: Broker) -> None:
     rng = random.Random(SEED)
     source = create_topic(broker, unique("source"), PARTITIONS)

@@ -8,6 +8,8 @@ import threading
 from collections import Counter
 from typing import Any
 
+import pytest
+
 from ..support import unique
 from .clients import Client, Java
 
@@ -57,6 +59,7 @@ def test_committed_and_aborted_transactions(java: Java) -> None:
     assert sorted(found) == sorted(kept)
 
 
+@pytest.mark.bounded(60 + 10 * KILLS)
 def test_exactly_once_through_kills_of_the_broker(java: Java) -> None:
     rng = random.Random(SEED)
     source, target = java.create_topic(partitions=PARTITIONS), java.create_topic(partitions=2)
