@@ -27,7 +27,8 @@ from klamm.wire.messages.join_group import JoinGroupRequest, JoinGroupRequestPro
 from klamm.wire.messages.sync_group import SyncGroupRequest, SyncGroupResponse
 
 from .consumer_bench import ConsumerBench, id_of
-from .story import Story, tell_entry, tell_record, tell_reply
+from .story import Story
+from .telling import tell_entry, tell_record, tell_reply
 
 
 def parse(text: str) -> dict[str, list[int]]:
