@@ -42,6 +42,8 @@ from .metadata.image import (
 )
 from .metadata.metadata_log import MetadataLog
 from .metadata.producer_ids import ProducerIds
+from .metadata.snapshots import newest_snapshot
+from .metadata_snapshots import MetadataSnapshots
 from .partitions import Partitions
 from .reactor import Reactor
 from .server import Address, Listener, bind
@@ -102,9 +104,8 @@ class Broker:
         self.partitions = Partitions(
             self.node_id, self.catalogue, logs, config.log_configs, clock, self.group_commit.ask, self.warmer
         )
-        self.metadata_log = MetadataLog(
-            self.catalogue, lambda batch: self._metadata_log_files.append_as_follower(batch, now_ms=clock())
-        )
+        self.metadata_log = MetadataLog(self.catalogue, self._append_metadata)
+        self.metadata_snapshots = MetadataSnapshots(self, self._metadata_log_files)
         self.controller = Controller(self.catalogue, config, config.topic_configs_error, config.created_topic_configs)
         self.producer_ids = ProducerIds(self._reserve_producer_ids)
         self.log_movements = LogMovements(self)
@@ -144,6 +145,10 @@ class Broker:
             METADATA_TOPIC, 0, METADATA_TOPIC_ID, self._metadata_log_config(), self.now_ms()
         )
 
+    def _append_metadata(self, batch: bytes) -> None:
+        self._metadata_log_files.append_as_follower(batch, now_ms=self.now_ms())
+        self.metadata_snapshots.appended(len(batch))
+
     def _metadata_log_config(self) -> LogConfig:
         """What is durable before it is answered includes changes of the catalogue: a rare fsync on the loop."""
         return replace(METADATA_LOG_CONFIG, flush_messages=self.config.get("log.flush.interval.messages"))
@@ -152,7 +157,13 @@ class Broker:
         """Replay the metadata log, become its leader, and register this broker, reached at `addresses`."""
         files, metadata_log, controller = self._metadata_log_files, self.metadata_log, self.controller
         end = files.log_end_offset
-        metadata_log.load(chunk.batches for chunk in read_chunks(files, files.log_start_offset, end))
+        start = files.log_start_offset
+        snapshot = newest_snapshot(files.files, files.folder, end)
+        if snapshot is not None and snapshot[0].offset >= start:
+            metadata_log.restore(*snapshot)
+            start = snapshot[0].offset
+            self.metadata_snapshots.found(start)
+        metadata_log.load(chunk.batches for chunk in read_chunks(files, start, end))
         self._take_dynamic_configs()
         metadata_log.listeners += (self._on_delta, self.partitions.on_delta)
         self.partitions.assign = self._assign_folder
@@ -313,6 +324,9 @@ class Broker:
         self._repeat(get("log.retention.check.interval.ms"), self._apply_retention)
         self._repeat(get("producer.id.expiration.check.interval.ms"), self._expire_producers)
         self._repeat(get("log.flush.offset.checkpoint.interval.ms"), self.logs.checkpoint)
+        snapshot_ms = get("metadata.log.max.snapshot.interval.ms")
+        if snapshot_ms > 0:
+            self._repeat(snapshot_ms, self.metadata_snapshots.take_if_changed)
         idle_ms = get("connections.max.idle.ms")
         if idle_ms > 0:
             self._repeat(max(1000, idle_ms // 10), lambda: self._close_idle(idle_ms))

@@ -7,7 +7,7 @@ but replaced, so that one that was kept tells what was. Source: org.apache.kafka
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
@@ -33,6 +33,8 @@ NO_LEADER: Final = -1
 _LEADER_UNCHANGED: Final = -2
 #: BrokerRegistrationChangeRecord: 0 is "as it was", 1 and -1 set and clear.
 _SETS: Final = {1: True, -1: False}
+#: What klamm has no use for and does not keep.
+_NOT_IN_THE_IMAGE: Final = frozenset({security.AccessControlEntryRecord, security.DelegationTokenRecord})
 
 
 class Endpoint(NamedTuple):
@@ -139,7 +141,7 @@ class Catalogue:
     `metadata_offset`: of the last record replayed, -1 for none; `leader_epoch` and `controller_id`: of the metadata
     log's leader, 0 and -1 for none; `next_producer_id`: the first that no block has; `finalized_features`: name ->
     level; `decided_features`: those that the log names, also with level 0; `in_transaction`: a metadata transaction
-    (KIP-868) is open, whose records wait for its end.
+    (KIP-868) is open, whose records wait for its end; `is_whole`: nothing was passed over that a Kafka would miss.
     """
 
     def __init__(self, cluster_id: str) -> None:
@@ -155,6 +157,7 @@ class Catalogue:
         self.client_quotas = ClientQuotas()
         self.scram_credentials = ScramCredentials()
         self.in_transaction = False
+        self.is_whole = True
         self._by_id: dict[bytes, TopicImage] = {}
         self._configs: dict[tuple[int, str], dict[str, str]] = {}
         self._collisions: dict[str, set[str]] = {}
@@ -191,6 +194,10 @@ class Catalogue:
         """The configs set for a resource, as text; not to be changed."""
         return self._configs.get((resource_type, resource_name), {})
 
+    def all_configs(self) -> Iterator[tuple[int, str, dict[str, str]]]:
+        """(type, name, configs) of every resource that has some."""
+        return ((kind, name, found) for (kind, name), found in self._configs.items() if found)
+
     def configured(self, resource_type: int) -> list[str]:
         """The names of the resources of this type that have configs."""
         return [name for (kind, name), found in self._configs.items() if kind == resource_type and found]
@@ -222,6 +229,8 @@ class Catalogue:
             apply = self._replays.get(kind)
             if apply is not None:
                 apply(record)
+            elif kind in _NOT_IN_THE_IMAGE:
+                self.is_whole = False
 
     def take_delta(self) -> Delta:
         """What was replayed since the last call."""

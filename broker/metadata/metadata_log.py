@@ -9,11 +9,15 @@ Left out: an engine whose append answers later, followers, a high watermark belo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from ...wire.declare import Message
 from ...wire.records import batch_records, iter_batches, verify_batch
 from .image import Catalogue, Delta
 from .records import decode_leader_change, decode_record, encode_leader_change, encode_records
+
+if TYPE_CHECKING:
+    from .snapshots import SnapshotId
 
 
 class MetadataLog:
@@ -51,6 +55,14 @@ class MetadataLog:
                 catalogue.metadata_offset = header.last_offset
                 catalogue.leader_epoch = header.partition_leader_epoch
         catalogue.take_delta()
+
+    def restore(self, snapshot: SnapshotId, records: Iterable[Message]) -> None:
+        """Begin with what a snapshot holds, before `load` of the log from its offset on. Raises KafkaError."""
+        catalogue = self.catalogue
+        for record in records:
+            catalogue.replay(record)
+        catalogue.metadata_offset = snapshot.offset - 1
+        catalogue.leader_epoch = snapshot.epoch
 
     def open_epoch(self, node_id: int, now_ms: int) -> None:
         """Become the log's leader: the next epoch begins with its control batch. Once, after `load`."""

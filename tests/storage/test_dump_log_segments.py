@@ -13,10 +13,12 @@ from types import ModuleType
 
 import pytest
 
+from klamm.broker.metadata.snapshots import BATCH_RECORDS, SnapshotId, encode_snapshot
 from klamm.storage.checks import Origin
 from klamm.storage.config import LogConfig
 from klamm.storage.folder import DataFolder
 from klamm.wire.compression import Codec
+from klamm.wire.log_records.metadata_cluster import FeatureLevelRecord
 from klamm.wire.records import encode_end_txn_marker
 
 PEER = Path(__file__).parent.parent.parent / "compat_tests" / "kafka_peer" / "peer.py"
@@ -179,4 +181,24 @@ def test_dump_log_segments_reads_a_compacted_log(peer: ModuleType, tmp_path: Pat
     complaints = [line for line in done.stderr.splitlines() if "is followed by" not in line]
     assert [line for line in complaints if not line.startswith("Non-consecutive offsets in ")] == []
     assert [line for line in lines if "ismatch" in line or "not found" in line] == []
+
+
+def test_dump_log_segments_reads_a_snapshot_of_the_metadata_log(peer: ModuleType, tmp_path: Path) -> None:
+    features = [FeatureLevelRecord(name=f"f{number}", feature_level=1) for number in range(BATCH_RECORDS + 1)]
+    path = tmp_path / SnapshotId(1234, 5).file_name
+    path.write_bytes(encode_snapshot(features, 5, 1000, 2000))
+    arguments = [sys.executable, str(PEER), "run", "org.apache.kafka.tools.DumpLogSegments"]
+    done = subprocess.run(
+        [*arguments, "--cluster-metadata-decoder", "--files", str(path)],
+        capture_output=True,
+        text=True,
+        timeout=700,
+        check=False,
+    )
+    lines = done.stdout.splitlines()
+    assert lines[1] == "Snapshot end offset: 1234, epoch: 5"
+    assert lines[3].endswith('SnapshotHeader {"version":0,"lastContainedLogTimestamp":1000}')
+    assert lines[-1].endswith('SnapshotFooter {"version":0}')
+    assert sum('"FEATURE_LEVEL_RECORD"' in line for line in lines) == len(features)
+    assert done.stderr == ""
     assert done.returncode == 0
