@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from klamm.wire.errors import ErrorCode
+from klamm.broker import shard_runtime
+from klamm.broker.partition import Partition
+from klamm.wire.errors import ErrorCode, KafkaError
+from klamm.wire.messages.add_partitions_to_txn import AddPartitionsToTxnRequest, AddPartitionsToTxnTopic
+from klamm.wire.messages.consumer_group_describe import ConsumerGroupDescribeRequest
 from klamm.wire.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest
+from klamm.wire.messages.describe_transactions import DescribeTransactionsRequest
+from klamm.wire.messages.end_txn import EndTxnRequest
 from klamm.wire.messages.incremental_alter_configs import (
     AlterableConfig,
     AlterConfigsResource,
@@ -18,7 +25,7 @@ from klamm.wire.messages.init_producer_id import InitProducerIdRequest
 
 from .site import Site
 
-GROUP_RESOURCE = 32
+BROKER_RESOURCE, GROUP_RESOURCE = 4, 32
 SET = 0
 
 
@@ -35,8 +42,8 @@ def site_with(tmp_path: Path) -> Iterator[Callable[..., Site]]:
         site.stop()
 
 
-def join(site: Site, group: str = "g", epoch: int = 0) -> int:
-    message = ConsumerGroupHeartbeatRequest(group_id=group, member_id="m", member_epoch=epoch)
+def join(site: Site, group: str = "g", epoch: int = 0, member: str = "m") -> int:
+    message = ConsumerGroupHeartbeatRequest(group_id=group, member_id=member, member_epoch=epoch)
     if epoch == 0:
         message.rebalance_timeout_ms = 60_000
         message.subscribed_topic_names = ["t"]
@@ -117,3 +124,63 @@ def test_an_idle_transactional_id_expires(site_with: Callable[..., Site]) -> Non
     assert anew.error_code == 0
     assert anew.producer_id != first.producer_id
     assert anew.producer_epoch == 0
+
+
+def test_the_assignment_interval_counts_from_its_change_on(site_with: Callable[..., Site]) -> None:
+    """group.consumer.assignment.interval.ms, the one limit of groups that may be set while the broker runs."""
+    site = site_with(group_consumer_assignment_interval_ms="0", group_consumer_max_assignment_interval_ms="15000")
+    site.create("t", 2)
+    site.find("g")
+    assert join(site, member="a") == join(site, member="b") == 0
+    row = AlterableConfig(name="group.consumer.assignment.interval.ms", config_operation=SET, value="10000")
+    resource = AlterConfigsResource(resource_type=BROKER_RESOURCE, resource_name="", configs=[row])
+    (answer,) = site.ask(IncrementalAlterConfigsRequest(resources=[resource]), 1).responses
+    assert answer.error_code == 0, answer.error_message
+    assert join(site, member="c") == 0
+    assert described(site) == (4, 3), "(group epoch, assignment epoch)"
+    site.advance(10_000)
+    assert join(site, epoch=2, member="a") == 0
+    assert described(site) == (4, 4)
+
+
+def described(site: Site) -> tuple[int, int]:
+    (group,) = site.ask(ConsumerGroupDescribeRequest(group_ids=["g"]), 0).groups
+    return group.group_epoch, group.assignment_epoch
+
+
+def test_a_decided_transaction_is_completed_after_a_failing_disk(
+    site_with: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The markers are there, but the disk does not take that they are: the shard is read again, though nobody asks."""
+    site = site_with(transaction_state_log_num_partitions="1")
+    site.broker.transactions.start()
+    site.broker.transactions.ensure_topic()
+    site.create("t")
+    made = site.ask(InitProducerIdRequest(transactional_id="x", transaction_timeout_ms=60_000), 5)
+    add = AddPartitionsToTxnRequest(
+        v3_and_below_transactional_id="x",
+        v3_and_below_producer_id=made.producer_id,
+        v3_and_below_producer_epoch=made.producer_epoch,
+        v3_and_below_topics=[AddPartitionsToTxnTopic(name="t", partitions=[0])],
+    )
+    site.ask(add, 3)
+    appended = Partition.append
+    taken: list[str] = []
+
+    def append(partition: Partition, *arguments: Any) -> Any:
+        taken.append(partition.topic)
+        if taken == ["__transaction_state", "t", "__transaction_state"]:
+            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR)
+        return appended(partition, *arguments)
+
+    monkeypatch.setattr(Partition, "append", append)
+    end = EndTxnRequest(
+        transactional_id="x", producer_id=made.producer_id, producer_epoch=made.producer_epoch, committed=True
+    )
+    assert site.ask(end, 4).error_code == 0
+    assert taken == ["__transaction_state", "t", "__transaction_state"]
+    site.advance(shard_runtime.RELOAD_MS)
+    # The decision was found in the log: its marker once more, and the end of it.
+    assert taken[3:] == ["t", "__transaction_state"]
+    (state,) = site.ask(DescribeTransactionsRequest(transactional_ids=["x"]), 0).transaction_states
+    assert state.transaction_state == "CompleteCommit"
