@@ -18,7 +18,6 @@ import pytest
 
 from klamm.broker.control.families import MEANINGS, Sample, families
 from klamm.broker.control.port import MAX_HEAD_BYTES
-from klamm.tools.cli import main
 from tests.tools.conftest import Process
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
@@ -91,18 +90,23 @@ def test_ready_and_paths(served: Served) -> None:
     assert f"the control port is {served.address['control']}" in err
 
 
-def test_metrics_follow_what_clients_do(served: Served, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def command(*arguments: str, stdin: str = "") -> str:
+    """stdout of a command in a process of its own."""
+    line = [sys.executable, "-m", "klamm", *arguments]
+    done = subprocess.run(line, input=stdin, capture_output=True, text=True, timeout=LIMIT_S)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_metrics_follow_what_clients_do(served: Served) -> None:
     before = served.samples()
     traffic = "kafka_server_brokertopicmetrics"
     assert before[f"{traffic}_messagesin_total"] == 0
     assert before['kafka_topic_partitions{topic="t"}'] == 2
-    records = tmp_path / "records"
-    records.write_text("".join(f"{number}\n" for number in range(100)))
-    with records.open() as lines:
-        monkeypatch.setattr("sys.stdin", lines)
-        assert main(["console-producer", "--bootstrap-server", served.bootstrap, "--topic", "t"]) == 0
+    lines = "".join(f"{number}\n" for number in range(100))
+    command("console-producer", "--bootstrap-server", served.bootstrap, "--topic", "t", stdin=lines)
     consumer = f"console-consumer --bootstrap-server {served.bootstrap} --topic t --group g --from-beginning"
-    assert main([*consumer.split(), "--max-messages", "60"]) == 0
+    assert len(command(*consumer.split(), "--max-messages", "60").splitlines()) == 60
 
     after = served.samples()
     assert after[f'{traffic}_messagesin_total{{topic="t"}}'] == 100
@@ -129,8 +133,7 @@ def test_metrics_follow_what_clients_do(served: Served, monkeypatch: pytest.Monk
     # Nobody has written there: no files, no log, and an offset all the same.
     assert after['kafka_topic_partition_current_offset{partition="0",topic="idle"}'] == 0
     # A topic that goes takes its own counters along, the broker's stay.
-    delete = f"topics --bootstrap-server {served.bootstrap} --delete --topic t"
-    assert main(delete.split()) == 0
+    command("topics", "--bootstrap-server", served.bootstrap, "--delete", "--topic", "t")
     last = served.samples()
     assert f'{traffic}_messagesin_total{{topic="t"}}' not in last
     assert last[f"{traffic}_messagesin_total"] >= 100
