@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -122,10 +122,21 @@ def run(arguments: Sequence[str]) -> int:
     return OK
 
 
+def _raise_descriptor_limit() -> None:
+    """Open files up to the hard limit, as a JVM allows itself (-XX:+MaxFDLimit): each connection takes one."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # macOS has a limit of its own below an infinite one
+        if soft != hard:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def _run_broker(config: Config, options: argparse.Namespace) -> None:
     """Raises FailedError, UsageError."""
     from ..wire.errors import KafkaError
 
+    _raise_descriptor_limit()
     logs = _open_log_dirs(config)
     gc.disable()  # what start-up makes stays: collecting in between finds nothing
     try:

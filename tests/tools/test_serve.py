@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import struct
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,24 @@ def config(address: str, key: str) -> str | None:
     (result,) = ask(address, "DescribeConfigs", 1, DescribeConfigsRequest(resources=[resource])).results
     value: str | None = result.configs[0].value
     return value
+
+
+def test_connections_are_bounded_by_the_hard_limit_on_descriptors(klamm: Start) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= hard < 1024:
+        pytest.skip(f"the hard limit on descriptors is {hard}")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+    try:
+        broker = klamm("serve", "--port", "0", "--ephemeral", "--topic", "t:1")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    address = broker.listening()
+    host, _, port = address.rpartition(":")
+    with ExitStack() as open_ones:
+        for _ in range(100):
+            open_ones.enter_context(socket.create_connection((host, int(port)), timeout=30))
+        # They were accepted in order: this one is behind all of them.
+        assert topics(address) == {"t": 1}
 
 
 def test_port_0_and_the_address_file(klamm: Start, address_of: AddressOf, tmp_path: Path) -> None:
