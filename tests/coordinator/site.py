@@ -12,6 +12,7 @@ from klamm.broker.broker import Broker
 from klamm.broker.config import Config
 from klamm.broker.context import RequestContext
 from klamm.broker.server import Address
+from klamm.broker.warmer import Job
 from klamm.storage.log_manager import open_log_dirs
 from klamm.storage.pending import Pending
 from klamm.wire.apis import BY_NAME
@@ -55,8 +56,20 @@ class Site:
         self.logs = open_log_dirs([str(self.path)], node_id=1)
         self.broker = Broker(Config.of(**self.config), self.logs, lambda: self.now_ms)
         self.broker.reactor.soon = self.rounds.append  # type: ignore[method-assign]
+        self.broker.warmer.run = self._run  # type: ignore[method-assign]
         self.broker.load([Address("PLAINTEXT", "127.0.0.1", 9092)])
         self.broker.coordinators.start()
+
+    def _run(self, job: Job, then: Callable[[], None] | None = None) -> None:
+        """What a worker thread would do is done at once, and finished by the loop."""
+        job.run()
+
+        def finish() -> None:
+            job.finish()
+            if then is not None:
+                then()
+
+        self.rounds.append(finish)
 
     def stop(self) -> None:
         self.logs.close()
