@@ -10,7 +10,6 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from ..storage.config import LogConfig
-from ..storage.idle_retention import retain_unopened
 from ..wire.errors import KafkaError
 from .warmer import waiting
 
@@ -49,6 +48,8 @@ class IdleRetention:
             broker.timers.call_at(broker.now_ms() + PAUSE_MS, self._visit)
 
     def _look_at(self, topic: str, index: int) -> None:
+        from ..storage.idle_retention import retain_unopened  # what a start does not need it does not load
+
         broker = self._broker
         image = broker.catalogue.topic(topic)
         folder = broker.logs.folder_of(topic, index)

@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from ..storage.movement import Movement
 from ..storage.pending import Pending
 from ..wire.errors import ErrorCode, KafkaError
 
 if TYPE_CHECKING:
     from ..storage.flush import FlushJob
     from ..storage.folder import DataFolder
+    from ..storage.movement import Movement
     from .broker import Broker
     from .partition import Partition
 
@@ -97,6 +97,8 @@ class LogMovements:
             self._give_up(before, "it is to go elsewhere")
         if target is source:
             return
+        from ..storage.movement import Movement  # what a start does not need it does not load
+
         movement = Movement(topic, index, partition.log, source, target)
         move = self._moves[topic, index] = _Move(partition, movement)
         self._soon(move)

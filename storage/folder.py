@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import uuid
 from collections.abc import Callable, Iterable
 from random import randrange
@@ -21,6 +20,7 @@ from .config import LogConfig
 from .deleted_files import DeletedFiles, remove_folder_if_there, unlink
 from .files import Files, read_file, remove_if_there, replace_file, storage_error
 from .folder_identity import identify, take_lock
+from .folder_names import DELETE_SUFFIX, FUTURE_FOLDER, PARTITION_FOLDER, unique_name
 from .handles import HandleCache
 from .log import Log
 from .log_dir_health import LogDirHealth, NoRoomError
@@ -29,14 +29,8 @@ from .producers import DEFAULT_EXPIRATION_MS
 
 #: A stop with so many open logs waits for the device once for all of them: it must be over in seconds.
 SYNC_AT_ONCE_FROM: Final = 32
-DELETE_SUFFIX: Final = "-delete"
-FUTURE_SUFFIX: Final = "-future"
 #: For a log that is deleted without having been opened.
 _DEFAULT_CONFIG: Final = LogConfig()
-
-#: `topic-partition`; a topic's own name may hold dashes and digits.
-_PARTITION_FOLDER: Final = re.compile(r"(.+)-(\d+)")
-_FUTURE_FOLDER: Final = re.compile(rf"(.+)-(\d+)\.[0-9a-f]{{32}}{FUTURE_SUFFIX}")
 
 
 class DataFolder:
@@ -107,10 +101,10 @@ class DataFolder:
         for name in self.files.folders(self.path):
             if name.endswith(DELETE_SUFFIX):
                 remove_folder_if_there(self.files, os.path.join(self.path, name))
-            elif match := _FUTURE_FOLDER.fullmatch(name):
+            elif match := FUTURE_FOLDER.fullmatch(name):
                 self.futures.append((match[1], int(match[2])))
                 remove_folder_if_there(self.files, os.path.join(self.path, name))
-            elif match := _PARTITION_FOLDER.fullmatch(name):
+            elif match := PARTITION_FOLDER.fullmatch(name):
                 self._partitions.add((match[1], int(match[2])))
         # From here on an end without `close` is an unclean one. Logs not touched by then lose nothing: their
         # recovery points, which say that all of each is whole, are in the checkpoint.
@@ -251,9 +245,8 @@ class DataFolder:
         if key not in self._partitions:
             return
         folder = self.partition_folder(topic, partition)
-        # Renamed first: what a crash leaves of it is then no partition (at most 255 bytes, as Kafka cuts it).
-        suffix = f".{self._new_uuid().hex()}{DELETE_SUFFIX}"
-        condemned = os.path.join(self.path, f"{topic}-{partition}"[: 255 - len(suffix)] + suffix)
+        # Renamed first: what a crash leaves of it is then no partition.
+        condemned = os.path.join(self.path, unique_name(*key, self._new_uuid(), DELETE_SUFFIX))
         try:
             self.files.rename(folder, condemned)
             self._partitions.discard(key)

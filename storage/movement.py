@@ -20,7 +20,8 @@ from .config import MAX_INT64
 from .deleted_files import remove_folder_if_there
 from .files import remove_if_there, replace_file
 from .flush import FlushJob
-from .folder import FUTURE_SUFFIX, DataFolder
+from .folder import DataFolder
+from .folder_names import FUTURE_SUFFIX, unique_name
 from .log import Log
 
 
@@ -34,8 +35,8 @@ class Movement:
         self.source = source
         self.target = target
         self.future: Log | None = None
-        suffix = f".{uuid.uuid4().hex}{FUTURE_SUFFIX}"
-        self._path = os.path.join(target.path, f"{topic}-{partition}"[: 255 - len(suffix)] + suffix)
+        name = unique_name(topic, partition, uuid.uuid4().bytes, FUTURE_SUFFIX)
+        self._path = os.path.join(target.path, name)
 
     @property
     def size_bytes(self) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from . import checkpoints
+from .folder_names import PARTITION_FOLDER
 from .segment import LOG_SUFFIX
 from .verify_metadata import METADATA_TOPIC, KnownTopics, check_topic, read_topics
 from .verify_partition import LEFTOVER_SUFFIXES, Checker, LogRange, verify_partition
@@ -27,7 +28,6 @@ _OTHER_FILES: Final = (
     checkpoints.LOCK,
     "bootstrap.checkpoint",
 )
-_PARTITION_FOLDER: Final = re.compile(r"(.+)-(\d+)")
 _RAFT_SNAPSHOT: Final = re.compile(r"\d{20}-\d{10}\.checkpoint")
 #: What a folder is renamed to before it is removed, moved, or when the cluster does not know it.
 _LEFTOVER_FOLDERS: Final = {"-delete": "is being deleted", "-future": "is being moved", "-stray": "belongs to no topic"}
@@ -43,7 +43,7 @@ def is_data_folder(names: Collection[str]) -> bool:
 
 def verify_alone(checker: Checker, path: str) -> None:
     """Checks one partition's folder; of its data folder only the log start offset is asked."""
-    key = _PARTITION_FOLDER.fullmatch(os.path.basename(path))
+    key = PARTITION_FOLDER.fullmatch(os.path.basename(path))
     parent = os.path.dirname(path)
     starts: Offsets = {}
     data = checker.read(parent, "../", checkpoints.LOG_START_OFFSETS)
@@ -83,7 +83,7 @@ def _check_names(checker: Checker, path: str) -> Partitions:
     for name in sorted(checker.files.names(path)):
         if name in folders:
             suffix = next((suffix for suffix in _LEFTOVER_FOLDERS if name.endswith(suffix)), None)
-            match = _PARTITION_FOLDER.fullmatch(name)
+            match = PARTITION_FOLDER.fullmatch(name)
             if suffix is not None:
                 if not checker.moving:
                     checker.findings.add(f"{name}/", "leftover", f"a partition that {_LEFTOVER_FOLDERS[suffix]}")
