@@ -56,7 +56,13 @@ _WRITTEN = [Step("console-producer", "--topic {t}", "a\nb\nc\n")]
 _READ = [Step("console-consumer", "--topic {t} --group {g} --from-beginning --max-messages 2")]
 _KEYED = "--reader-property parse.key=true --reader-property parse.headers=true --reader-property null.marker=-"
 _SHOWN = " ".join(f"--formatter-property print.{name}=true" for name in ("key", "headers", "partition", "offset"))
-_LOOK = Step("console-consumer", "--topic {t} --partition 0 --offset earliest --timeout-ms 1500 " + _SHOWN)
+
+
+def _look(count: int) -> Step:
+    """Shows what is in the topic's partition 0; where nothing is to be, a second is enough to see something."""
+    end = f"--max-messages {count} --timeout-ms 30000" if count else "--timeout-ms 1000"
+    return Step("console-consumer", f"--topic {{t}} --partition 0 --offset earliest {end} {_SHOWN}")
+
 
 _ADMIN = [
     Case(
@@ -254,22 +260,22 @@ def _each(name: str, before: list[Step], command: str, *lines: str) -> list[Case
 
 
 _PRODUCED = [
-    Case(f"console-producer {number}", [Step("console-producer", f"--topic {{t}} {arguments}", stdin), _LOOK])
-    for number, (arguments, stdin) in enumerate(
+    Case(f"console-producer {number}", [Step("console-producer", f"--topic {{t}} {arguments}", stdin), _look(count)])
+    for number, (count, arguments, stdin) in enumerate(
         [
-            ("", "a\nb\r\n\nd"),
-            ("--sync --request-required-acks 1", "a\nb\n"),
-            ("--compression-codec", "a\nb\n"),
-            ("--compression-codec zstd --command-property linger.ms=5", "a\nb\n"),
-            ("--producer-property acks=0 --max-partition-memory-bytes 100", "a\nb\n"),
-            (_KEYED, "h:1,i:-\tk\t-\n-\t-\tv\n"),
-            (_KEYED + " --reader-property ignore.error=true", "alone\n"),
-            ("--property parse.key=true --property key.separator=::", "k::v\n21::w\n"),
-            ("--property parse.key=true", "k\tv\nalone\n"),
-            ("--reader-property parse.key=true --property parse.key=true", "k\tv\n"),
-            ("--nosuch", ""),
-            ("--batch-size many", ""),
-            ("--compression-codec brotli", "a\n"),
+            (4, "", "a\nb\r\n\nd"),
+            (2, "--sync --request-required-acks 1", "a\nb\n"),
+            (2, "--compression-codec", "a\nb\n"),
+            (2, "--compression-codec zstd --command-property linger.ms=5", "a\nb\n"),
+            (2, "--producer-property acks=0 --max-partition-memory-bytes 100", "a\nb\n"),
+            (2, _KEYED, "h:1,i:-\tk\t-\n-\t-\tv\n"),
+            (1, _KEYED + " --reader-property ignore.error=true", "alone\n"),
+            (2, "--property parse.key=true --property key.separator=::", "k::v\n21::w\n"),
+            (1, "--property parse.key=true", "k\tv\nalone\n"),
+            (0, "--reader-property parse.key=true --property parse.key=true", "k\tv\n"),
+            (0, "--nosuch", ""),
+            (0, "--batch-size many", ""),
+            (0, "--compression-codec brotli", "a\n"),
         ]
     )
 ]
@@ -279,7 +285,7 @@ _CONSUMED = _each(
     [Step("console-producer", "--topic {t} " + _KEYED, "h:1,i:-\tk\tv\n-\t-\tw\n-\tk\t-\n")],
     "console-consumer",
     "--topic {t} --from-beginning --max-messages 2",
-    "--topic {t} --from-beginning --timeout-ms 2000 " + _SHOWN,
+    "--topic {t} --from-beginning --max-messages 3 --timeout-ms 30000 " + _SHOWN,
     "--topic {t} --from-beginning --max-messages 3 --formatter-property print.timestamp=true"
     " --formatter-property print.epoch=true --formatter-property print.value=false",
     "--topic {t} --partition 0 --offset 1 --max-messages 1",

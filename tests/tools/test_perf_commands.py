@@ -38,9 +38,10 @@ def run(klamm: Callable[..., Any], capsys: pytest.CaptureFixture[str]) -> Run:
     return call
 
 
-def values(run: Run, topic: str, *more: str) -> list[str]:
-    out = run("console-consumer", "--topic", topic, "--from-beginning", "--timeout-ms", "2000", *more)[1]
-    return out.splitlines()
+def values(run: Run, topic: str, count: int, *more: str) -> list[str]:
+    """The first `count` values in the topic."""
+    ends = ("--max-messages", str(count), "--timeout-ms", "30000")
+    return run("console-consumer", "--topic", topic, "--from-beginning", *ends, *more)[1].splitlines()
 
 
 def test_all_records_are_there_and_the_total_is_kafkas_line(run: Run) -> None:
@@ -48,7 +49,7 @@ def test_all_records_are_there_and_the_total_is_kafkas_line(run: Run) -> None:
     code, out, err = run("producer-perf-test", *words, "--command-property", "batch.size=2000", "linger.ms=0")
     assert (code, err) == (0, "")
     assert re.fullmatch(TOTAL, out), out
-    assert sorted(map(int, values(run, "three"))) == list(range(5000))
+    assert sorted(map(int, values(run, "three", 5000))) == list(range(5000))
     offsets = run("get-offsets", "--topic", "three")[1]
     assert len(re.findall(r"three:\d:[1-9]", offsets)) == 3, "batches without keys go to all partitions"
 
@@ -64,13 +65,13 @@ def test_throughput_windows_and_warm_up(run: Run) -> None:
     assert re.fullmatch(TOTAL.replace("records sent", "steady state records sent", 1), lines[-1])
     window = r"\d+ records sent, \S+ records/sec \(\S+ MB/sec\), \d+\.\d ms avg latency, \d+\.\d ms max latency\.\n"
     assert [line for line in lines if re.fullmatch(window, line)]
-    assert all(re.fullmatch("[A-Z]{10}", value) for value in values(run, "one"))
+    assert all(re.fullmatch("[A-Z]{10}", value) for value in values(run, "one", 120))
 
 
 def test_transactions_are_committed(run: Run) -> None:
     words = ("--topic", "three", "--num-records", "300", "--throughput", "1000", "--record-size", "5")
     assert run("producer-perf-test", *words, "--transaction-duration-ms", "50", "--transactional-id", "perf")[0] == 0
-    assert len(values(run, "three", "--isolation-level", "read_committed")) == 300
+    assert len(values(run, "three", 300, "--isolation-level", "read_committed")) == 300
     (row,) = json.loads(run("transactions", "list", "--json")[1])
     assert (row["transactionalId"], row["transactionState"]) == ("perf", "CompleteCommit")
 
@@ -85,7 +86,7 @@ def test_payloads_of_a_file_and_json(run: Run, tmp_path: Path) -> None:
     assert lines[:2] == [f"Reading payloads from: {file}", "Number of records read: 3"]
     report = json.loads(lines[2])
     assert (report["total"]["records"], report["lost"], report["metrics"]["record-send-total"]) == (50, 0, 50)
-    assert set(values(run, "one")) <= {"a", "bb", "ccc"}
+    assert set(values(run, "one", 50)) <= {"a", "bb", "ccc"}
 
 
 @pytest.mark.parametrize(
