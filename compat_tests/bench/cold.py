@@ -211,7 +211,10 @@ def slow_broker(folder: Path) -> Iterator[tuple[tuple[str, int], int, Pages]]:
         yield (host, int(port)), process.pid, SlowProcess(process)
     finally:
         process.terminate()
-        process.wait(60)
+        try:
+            process.wait(60)
+        finally:
+            process.kill()
 
 
 def measure(address: tuple[str, int], pid: int, size_bytes: int, pages: Pages) -> Outcome:

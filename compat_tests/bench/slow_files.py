@@ -125,7 +125,7 @@ class BrokerThread:
         self._ready = threading.Event()
         self._failure: BaseException | None = None
         self.address = ""
-        self._thread = threading.Thread(target=self._run, name="broker")
+        self._thread = threading.Thread(target=self._run, name="broker", daemon=True)
         self._thread.start()
         if not self._ready.wait(START_TIMEOUT_S) or self._failure is not None:
             raise RuntimeError("the broker did not start") from self._failure
