@@ -35,7 +35,7 @@ kills: $(VENV)/.dev
 # 50 times kill -9 under load in each of four ways: records and transactions, in the page cache and on the device; and the
 # power cut at every step of a recorded run, each time in 40 ways.
 crashes: $(VENV)/.dev
-	KLAMM_KILLS=50 KLAMM_POWER_CUTS=40 $(BIN)/pytest -s compat_tests/kill tests/storage/test_power_loss.py $(ARGS)
+	KLAMM_KILLS=50 KLAMM_POWER_CUTS=40 $(BIN)/pytest -s compat_tests/kill tests/storage/test_power_loss.py tests/broker/test_power_loss.py $(ARGS)
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -5,7 +5,6 @@ The device works when a test says so: `Site.flush` carries out what was handed t
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,23 +12,12 @@ from typing import Any
 import pytest
 
 from klamm.broker import group_commit
-from klamm.broker.api_table import SERVED
-from klamm.broker.broker import METADATA_TOPIC, Broker
-from klamm.broker.config import Config
-from klamm.broker.context import RequestContext
-from klamm.broker.partition import Partition
-from klamm.broker.server import Address
+from klamm.broker.broker import METADATA_TOPIC
 from klamm.storage.files import Files
-from klamm.storage.log_manager import open_log_dirs
-from klamm.storage.pending import Pending
-from klamm.wire.apis import BY_NAME
-from klamm.wire.declare import Message
 from klamm.wire.errors import ErrorCode
 from klamm.wire.messages.add_partitions_to_txn import AddPartitionsToTxnRequest, AddPartitionsToTxnTopic
 from klamm.wire.messages.end_txn import EndTxnRequest
-from klamm.wire.messages.fetch import FetchPartition, FetchRequest, FetchTopic
 from klamm.wire.messages.init_producer_id import InitProducerIdRequest
-from klamm.wire.messages.list_offsets import ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic
 from klamm.wire.messages.offset_commit import (
     OffsetCommitRequest,
     OffsetCommitRequestPartition,
@@ -38,8 +26,7 @@ from klamm.wire.messages.offset_commit import (
 from klamm.wire.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
 from klamm.wire.records import Record, encode_batch
 
-NOW_MS = 1_700_000_000_000
-ADDRESS = Address("PLAINTEXT", "127.0.0.1", 9092)
+from .site import NOW_MS, Site, codes
 
 
 class Device(Files):
@@ -72,85 +59,6 @@ class Device(Files):
         return found
 
 
-class Site:
-    """A broker without its loop and threads."""
-
-    def __init__(self, path: Path, device: Device, **config: str) -> None:
-        self.path = path
-        self.device = device
-        self.config = {"offsets_topic_num_partitions": "1", "transaction_state_log_num_partitions": "1", **config}
-        self.rounds: deque[Callable[[], None]] = deque()
-        self.work: deque[tuple[Callable[[], None], Callable[[object], None]]] = deque()
-        self.start()
-
-    def start(self) -> None:
-        self.logs = open_log_dirs([str(self.path)], node_id=1, files=self.device)
-        self.broker = Broker(Config.of(**self.config), self.logs, lambda: NOW_MS)
-        self.broker.reactor.soon = self.rounds.append  # type: ignore[method-assign]
-        self.broker.reactor.call_from_thread = self.rounds.append  # type: ignore[method-assign]
-        self.broker.load([ADDRESS])
-        self.broker.coordinators.start()
-        self.broker.transactions.start()
-        self.round()
-        self.device.synced.clear()
-
-    def kill(self) -> None:
-        self.logs.abandon()
-        self.broker.reactor.poller.close()
-        self.rounds.clear()
-        self.work.clear()
-
-    def round(self) -> None:
-        """The loop goes round until it has nothing to do."""
-        while self.rounds:
-            self.rounds.popleft()()
-
-    def flush(self) -> None:
-        """The device does what it was asked to do by now."""
-        self.round()
-        for _ in range(len(self.work)):
-            run, deliver = self.work.popleft()
-            run()
-            deliver(None)
-        self.round()
-
-    def topic(self, name: str, partitions: int = 1, **configs: str) -> None:
-        texts = {key.replace("_", "."): text for key, text in configs.items()}
-        self.broker.create_topic(name, partitions, 1, texts)
-
-    def partition(self, topic: str, index: int = 0) -> Partition:
-        found = self.broker.partitions.get(topic, index)
-        assert found is not None
-        return found
-
-    def send(self, request: Message, version: int) -> Pending[Any]:
-        api = BY_NAME[type(request).__name__.removesuffix("Request")]
-        context = RequestContext(self.broker, None, version, "client", "/127.0.0.1", "PLAINTEXT", NOW_MS)
-        answer = SERVED[api.key].module.handle(request, context)
-        if isinstance(answer, Pending):
-            return answer
-        done: Pending[Any] = Pending()
-        done.complete(answer)
-        return done
-
-    def produce(self, topic: str, *indexes: int, acks: int = -1, batch: bytes | None = None) -> Pending[Any]:
-        batch = batch or encode_batch([Record(value=b"v", timestamp_ms=NOW_MS)])
-        data = [PartitionProduceData(index=index, records=batch) for index in indexes or (0,)]
-        topics = [TopicProduceData(name=topic, partition_data=data)]
-        return self.send(ProduceRequest(acks=acks, timeout_ms=1000, topic_data=topics), 9)
-
-    def latest(self, topic: str) -> int:
-        asked = ListOffsetsTopic(name=topic, partitions=[ListOffsetsPartition(partition_index=0, timestamp=-1)])
-        answer = self.send(ListOffsetsRequest(replica_id=-1, topics=[asked]), 5).result()
-        offset: int = answer.topics[0].partitions[0].offset
-        return offset
-
-    def fetch(self, topic: str, max_wait_ms: int = 0) -> Pending[Any]:
-        asked = FetchPartition(partition=0, fetch_offset=0, partition_max_bytes=10_000)
-        topics = [FetchTopic(topic=topic, partitions=[asked])]
-        return self.send(FetchRequest(max_wait_ms=max_wait_ms, min_bytes=1, max_bytes=10_000, topics=topics), 11)
-
-
 def add_partition(producer: Any) -> AddPartitionsToTxnRequest:
     """Of the transactional id x, partition 0 of t."""
     return AddPartitionsToTxnRequest(
@@ -170,11 +78,6 @@ def end(producer: Any) -> EndTxnRequest:
     )
 
 
-def codes(answer: Pending[Any]) -> list[ErrorCode]:
-    rows = answer.result().responses[0].partition_responses
-    return [ErrorCode(row.error_code) for row in rows]
-
-
 @pytest.fixture
 def device() -> Device:
     return Device()
@@ -189,6 +92,7 @@ def make_site(tmp_path: Path, device: Device, monkeypatch: pytest.MonkeyPatch) -
 
     def make(**config: str) -> Site:
         made.append(Site(tmp_path, device, **config))
+        device.synced.clear()
         return made[0]
 
     monkeypatch.setattr(group_commit, "start_thread_soon", start_thread)
@@ -197,12 +101,12 @@ def make_site(tmp_path: Path, device: Device, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.fixture
-def site(make_site: Callable[..., Site]) -> Site:
+def site(make_site: Callable[..., Site], device: Device) -> Site:
     """With a durable topic `d`, the rest in the page cache."""
     site = make_site()
     site.topic("d", 3, flush_messages="1")
     site.broker._metadata_log_files.flush_data()
-    site.device.synced.clear()
+    device.synced.clear()
     return site
 
 
