@@ -12,6 +12,7 @@ STORIES = {
     "29_partitions": [pytest.mark.behaviour("29")],
     "30_offsets": [pytest.mark.behaviour("30")],
     "40_markers": [pytest.mark.behaviour("40"), pytest.mark.behaviour("26")],
+    "shared_id": [],
 }
 
 

@@ -7,7 +7,7 @@
 Told to klamm and to a real Kafka: `python -m tests.broker.transaction_story HOST:PORT` writes the answers of the broker
 there into the files. Topics, groups and transactional ids have names of their own in every run.
 
-    topic NAME...       init NAME [timeout= id= epoch= version= transactional=no]       until NAME STATE
+    topic NAME...       init NAME [timeout= id= epoch= version= transactional=no as=OTHER]       until NAME STATE
     add NAME TOPIC... [version=]      send NAME TOPIC VALUE... [version=]     end NAME commit|abort [version=]
     offsets NAME GROUP TOPIC=OFFSET [version=]     fetch GROUP TOPIC [stable=yes]
     markers TOPIC COUNT     read TOPIC
@@ -78,6 +78,8 @@ class TransactionStory:
 
     def do_init(self, names: list[str], options: dict[str, str]) -> str:
         producer = self._producer(names[0])
+        if "as" in options:
+            producer.transactional_id = self._producer(options["as"]).transactional_id
         request = InitProducerIdRequest(
             transactional_id=producer.transactional_id, transaction_timeout_ms=int(options.get("timeout", 60_000))
         )

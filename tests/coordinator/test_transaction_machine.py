@@ -42,6 +42,9 @@ class Client:
     producer_id: int = -1
     epoch: int = -1
     transaction: int = 0
+    #: It has added partitions. Without that no producer ends a transaction; one that is a transaction behind, and whose
+    #: id another has by version 1 meanwhile, would be let in again (broker/transaction_stories/shared_id.txt).
+    begun: bool = False
     asked: tuple[str, int, bool] | None = None  # what, the bench's number, commit
     told: dict[str, bool] = field(default_factory=dict)  # label of a transaction -> committed
 
@@ -67,8 +70,10 @@ class Transactions(RuleBasedStateMachine):
         if what == "init":
             if result.error is ErrorCode.NONE:
                 client.producer_id, client.epoch = result.producer_id, result.producer_epoch
+                client.begun = False
                 client.transaction += 1
         elif result.error is ErrorCode.NONE:
+            client.begun = False
             client.told[client.label] = commit
             client.transaction += 1
             if client.version >= 2:
@@ -113,6 +118,7 @@ class Transactions(RuleBasedStateMachine):
         added = self.bench.answers.get(self.bench.ask(event))
         if not isinstance(added, PartitionErrors) or any(added.errors.values()):
             return
+        client.begun = True
         for key in sorted(partitions):
             verify = VerifyPartitions(client.transactional_id, client.producer_id, client.epoch, frozenset({key}))
             verified = self.bench.answers.get(self.bench.ask(verify))
@@ -129,7 +135,7 @@ class Transactions(RuleBasedStateMachine):
 
     def ask_end(self, client: Client, commit: bool) -> None:
         self.hear(client)
-        if client.asked is None and client.producer_id >= 0:
+        if client.asked is None and client.producer_id >= 0 and client.begun:
             event = EndTransaction(client.transactional_id, client.producer_id, client.epoch, commit, client.version)
             client.asked = ("end", self.bench.ask(event), commit)
             self.hear(client)
