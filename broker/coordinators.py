@@ -16,17 +16,10 @@ from ..coordinator.shard import Shard
 from ..coordinator.turn import Effects, Reply, Request
 from ..storage.checks import Origin
 from ..storage.pending import Pending
+from ..wire.batches import NO_PRODUCER_EPOCH, NO_PRODUCER_ID, BatchHeader
 from ..wire.compression import Codec
 from ..wire.errors import ErrorCode, KafkaError
-from ..wire.records import (
-    CONTROL_COMMIT,
-    NO_PRODUCER_EPOCH,
-    NO_PRODUCER_ID,
-    BatchHeader,
-    Record,
-    decode_end_txn_marker,
-    encode_batch,
-)
+from ..wire.records import CONTROL_COMMIT, Record, decode_end_txn_marker, encode_batch
 from .cluster_view import CatalogueView
 from .config.consumer_groups import assignors
 from .context import RequestContext

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ..wire.records import iter_batches
+from ..wire.batches import iter_batches
 
 if TYPE_CHECKING:
     from ..storage.log import Log

@@ -13,8 +13,8 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final, Protocol
 
 from ..storage.checks import Origin
+from ..wire.batches import CONTROL_FLAG
 from ..wire.errors import ErrorCode, KafkaError
-from ..wire.records import CONTROL_FLAG
 
 if TYPE_CHECKING:
     from ..storage.interface import AppendInfo

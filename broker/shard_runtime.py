@@ -23,9 +23,10 @@ from ..coordinator.partitioning import partition_for
 from ..storage.checks import Origin
 from ..storage.log_dir_health import NoRoomError
 from ..storage.pending import Pending
+from ..wire.batches import BatchHeader, iter_batches
 from ..wire.codec import DecodeError
 from ..wire.errors import ErrorCode, KafkaError
-from ..wire.records import BatchHeader, batch_records, iter_batches
+from ..wire.records import batch_records
 from .log_reader import Chunk, read_chunk
 
 if TYPE_CHECKING:

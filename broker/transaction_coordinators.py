@@ -20,8 +20,9 @@ from ..coordinator.transaction_shard import TransactionSettings, TransactionShar
 from ..coordinator.transaction_state import TopicPartition, from_bytes, to_bytes
 from ..storage.checks import Origin
 from ..storage.pending import Pending
+from ..wire.batches import BatchHeader
 from ..wire.errors import ErrorCode, KafkaError
-from ..wire.records import BatchHeader, Record, encode_batch, encode_end_txn_marker
+from ..wire.records import Record, encode_batch, encode_end_txn_marker
 from .metadata.topic_names import GROUP_METADATA_TOPIC, TRANSACTION_STATE_TOPIC
 from .shard_runtime import LoadedShard, ShardRuntime
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ..wire.batches import NO_PRODUCER_ID
 from ..wire.declare import ZERO_UUID
 from ..wire.errors import ErrorCode
 from ..wire.log_records.classic_group import OffsetCommitValue
@@ -24,7 +25,6 @@ from ..wire.messages.offset_fetch import (
     OffsetFetchResponsePartitions,
     OffsetFetchResponseTopics,
 )
-from ..wire.records import NO_PRODUCER_ID
 from . import records
 from .pending_offsets import PendingOffsets
 from .records import NO_EXPIRY, CoordinatorRecord

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from ..wire.batches import NO_PRODUCER_ID
 from ..wire.errors import ErrorCode
 from ..wire.log_records.classic_group import GroupMetadataKey
 from ..wire.messages.consumer_group_describe import ConsumerGroupDescribeRequest
@@ -33,7 +34,6 @@ from ..wire.messages.offset_delete import OffsetDeleteRequest
 from ..wire.messages.offset_fetch import OffsetFetchRequest
 from ..wire.messages.sync_group import SyncGroupRequest
 from ..wire.messages.txn_offset_commit import TxnOffsetCommitRequest
-from ..wire.records import NO_PRODUCER_ID
 from . import (
     classic_requests,
     consumer_classic,

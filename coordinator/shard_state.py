@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..wire.batches import NO_PRODUCER_ID
 from ..wire.declare import Message
 from ..wire.log_records.classic_group import (
     GroupMetadataKey,
@@ -21,7 +22,6 @@ from ..wire.log_records.classic_group import (
     OffsetCommitValue,
 )
 from ..wire.log_records.consumer_group import ConsumerGroupMetadataKey
-from ..wire.records import NO_PRODUCER_ID
 from . import consumer_group, consumer_timers
 from .classic_group import ClassicGroup
 from .consumer_group import ConsumerGroup

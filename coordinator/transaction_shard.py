@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+from ..wire.batches import NO_PRODUCER_EPOCH, NO_PRODUCER_ID
 from ..wire.errors import ErrorCode, KafkaError
-from ..wire.records import NO_PRODUCER_EPOCH, NO_PRODUCER_ID
 from .responses import error_of_log
 from .timers import Deadlines
 from .transaction_end import Verdict, judge_version_1, judge_version_2

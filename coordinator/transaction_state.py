@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, NamedTuple
 
+from ..wire.batches import NO_PRODUCER_EPOCH, NO_PRODUCER_ID
 from ..wire.codec import DecodeError, decode, encode
 from ..wire.log_records.transaction import PartitionsSchema, TransactionLogKey, TransactionLogValue
-from ..wire.records import NO_PRODUCER_EPOCH, NO_PRODUCER_ID
 
 #: From this transaction.version on every transaction has an epoch of its own (KIP-890, part 2).
 EPOCH_BUMP_FROM: Final = 2

@@ -14,9 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from ..wire.compression import MAX_DECOMPRESSED_BYTES, CompressionError, compress, decompress
-from ..wire.errors import ErrorCode
-from ..wire.records import (
+from ..wire.batches import (
     BATCH_OVERHEAD,
     COMPRESSION_MASK,
     DELETE_HORIZON_FLAG,
@@ -25,10 +23,12 @@ from ..wire.records import (
     NO_TIMESTAMP,
     BatchHeader,
     RecordError,
-    encode_batch,
     set_checksum,
     verify_batch,
 )
+from ..wire.compression import MAX_DECOMPRESSED_BYTES, CompressionError, compress, decompress
+from ..wire.errors import ErrorCode
+from ..wire.records import encode_batch
 from ..wire.varint import decode_varint, encode_varint
 from .cleaned_transactions import CleanedTransactions
 from .offset_map import DROP, KEEP, TOMBSTONE, OffsetMap

@@ -16,9 +16,7 @@ from typing import Final
 
 from google_crc32c import value as crc32c
 
-from ..wire.compression import Codec
-from ..wire.errors import ErrorCode, KafkaError
-from ..wire.records import (
+from ..wire.batches import (
     BATCH_OVERHEAD,
     COMPRESSION_MASK,
     CONTROL_FLAG,
@@ -30,15 +28,16 @@ from ..wire.records import (
     NO_TIMESTAMP,
     TRANSACTIONAL_FLAG,
     BatchHeader,
-    Record,
     RecordError,
     batch_checksum,
-    batch_records,
     batch_size,
     checksum,
     parse_header,
     set_log_append_time,
 )
+from ..wire.compression import Codec
+from ..wire.errors import ErrorCode, KafkaError
+from ..wire.records import Record, batch_records
 from .config import MAX_INT64, LogConfig
 
 Batch = bytes | bytearray | memoryview

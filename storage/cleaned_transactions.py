@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from ..wire.records import CONTROL_ABORT, CONTROL_COMMIT, BatchHeader, batch_records, decode_end_txn_marker
+from ..wire.batches import BatchHeader
+from ..wire.records import CONTROL_ABORT, CONTROL_COMMIT, batch_records, decode_end_txn_marker
 from .transactions import AbortedTransaction
 
 

@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from ..wire.batches import MAX_INT32, RecordError, parse_header
 from ..wire.errors import ErrorCode
-from ..wire.records import MAX_INT32, RecordError, parse_header
 from .batch_filter import BatchFilter, LastRecords, records_of
 from .cleaned_transactions import CleanedTransactions
 from .cleaner_config import CleanerConfig

@@ -8,18 +8,17 @@ from __future__ import annotations
 import struct
 from typing import Final
 
-from ..wire.errors import ErrorCode, KafkaError
-from ..wire.records import (
+from ..wire.batches import (
     CONTROL_FLAG,
     LOG_APPEND_TIME_FLAG,
     TRANSACTIONAL_FLAG,
     BatchHeader,
     add_sequence,
-    batch_records,
-    decode_end_txn_marker,
     iter_batches,
     verify_batch,
 )
+from ..wire.errors import ErrorCode, KafkaError
+from ..wire.records import batch_records, decode_end_txn_marker
 from .checks import Batch, Origin, accept
 from .files import write_all
 from .interface import AppendInfo

@@ -10,8 +10,8 @@ from functools import wraps
 from random import randrange
 from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec, TypeVar
 
+from ..wire.batches import MAX_INT32
 from ..wire.errors import ErrorCode, KafkaError
-from ..wire.records import MAX_INT32
 from .config import MAX_INT64, LogConfig
 from .deleted_files import DeletedFiles
 from .file_range import FileRange

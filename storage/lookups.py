@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..wire.records import BatchHeader, batch_records
+from ..wire.batches import BatchHeader
+from ..wire.records import batch_records
 from .interface import NOT_FOUND, TimestampOffset
 from .segment import Segment
 from .segments import load_some

@@ -13,8 +13,8 @@ import os
 import uuid
 from dataclasses import replace
 
+from ..wire.batches import parse_header
 from ..wire.errors import ErrorCode, KafkaError
-from ..wire.records import parse_header
 from . import checkpoints
 from .config import MAX_INT64
 from .deleted_files import remove_folder_if_there

@@ -12,8 +12,9 @@ import struct
 from collections import deque
 from typing import Final, NamedTuple
 
+from ..wire.batches import NO_PRODUCER_EPOCH, NO_SEQUENCE, add_sequence, checksum
 from ..wire.errors import ErrorCode, KafkaError
-from ..wire.records import CONTROL_ABORT, NO_PRODUCER_EPOCH, NO_SEQUENCE, add_sequence, checksum
+from ..wire.records import CONTROL_ABORT
 from .transactions import AbortedTransaction
 
 #: max.in.flight.requests.per.connection of an idempotent producer is at most this.

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from ..wire.batches import MAGIC, BatchHeader, batch_checksum
 from ..wire.errors import ErrorCode, KafkaError
-from ..wire.records import MAGIC, BatchHeader, batch_checksum, batch_records, decode_end_txn_marker
+from ..wire.records import batch_records, decode_end_txn_marker
 from .config import LogConfig
 from .files import Files, remove_if_there
 from .handles import HandleCache

@@ -10,14 +10,7 @@ import os
 from collections.abc import Iterator
 from typing import Final
 
-from ..wire.records import (
-    BATCH_OVERHEAD,
-    HEADER,
-    LOG_OVERHEAD,
-    MAGIC,
-    NO_TIMESTAMP,
-    BatchHeader,
-)
+from ..wire.batches import BATCH_OVERHEAD, HEADER, LOG_OVERHEAD, MAGIC, NO_TIMESTAMP, BatchHeader
 from .files import empty, remove_if_there, rename_if_there
 from .handles import Handle, HandleCache
 from .indexes import OFFSET_ENTRY, TIME_ENTRY, SortedIndex

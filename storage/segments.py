@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from ..wire.records import BatchHeader
+from ..wire.batches import BatchHeader
 from .handles import HandleCache
 from .segment import Segment
 from .warmth import ColdRead

@@ -11,7 +11,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from ..wire.records import BatchHeader, RecordError, batch_records
+from ..wire.batches import BatchHeader, RecordError
+from ..wire.records import batch_records
 from .indexes import OFFSET_ENTRY, TIME_ENTRY
 from .transactions import AbortedTransaction
 from .verify_findings import Findings

@@ -10,16 +10,8 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from typing import Final
 
-from ..wire.records import (
-    BATCH_OVERHEAD,
-    LOG_OVERHEAD,
-    MAGIC,
-    BatchHeader,
-    RecordError,
-    batch_checksum,
-    batch_records,
-    decode_end_txn_marker,
-)
+from ..wire.batches import BATCH_OVERHEAD, LOG_OVERHEAD, MAGIC, BatchHeader, RecordError, batch_checksum
+from ..wire.records import batch_records, decode_end_txn_marker
 from .leader_epochs import LeaderEpochCache
 from .producers import ProducerEntry, ProducerState
 from .transactions import AbortedTransaction

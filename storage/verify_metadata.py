@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from ..wire.batches import RecordError
 from ..wire.codec import DecodeError, decode_from
 from ..wire.declare import Message
 from ..wire.log_records.metadata_topics import (
@@ -16,7 +17,7 @@ from ..wire.log_records.metadata_topics import (
     RemoveTopicRecord,
     TopicRecord,
 )
-from ..wire.records import RecordError, iter_records
+from ..wire.records import iter_records
 from .checkpoints import encode_uuid
 from .verify_findings import Findings
 

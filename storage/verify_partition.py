@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from ..wire.records import BATCH_OVERHEAD
+from ..wire.batches import BATCH_OVERHEAD
 from . import checkpoints
 from .files import read_file
 from .handles import HandleCache

@@ -18,21 +18,20 @@ from ..storage.indexes import OFFSET_ENTRY, TIME_ENTRY
 from ..storage.producers import ProducerState, SnapshotError
 from ..storage.reading import ReadingFiles
 from ..storage.segment import INDEX_SUFFIX, LOG_SUFFIX, SNAPSHOT_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX
-from ..wire.compression import Codec
-from ..wire.errors import KafkaError
-from ..wire.records import (
+from ..wire.batches import (
     BATCH_OVERHEAD,
     DELETE_HORIZON_FLAG,
     LOG_OVERHEAD,
     MAGIC,
     MIN_BATCH_LENGTH,
     BatchHeader,
-    Record,
     add_sequence,
     batch_checksum,
-    batch_records,
     parse_header,
 )
+from ..wire.compression import Codec
+from ..wire.errors import KafkaError
+from ..wire.records import Record, batch_records
 from .log_decoders import Decoder, control_fields
 
 CHECKPOINT_SUFFIX: Final = ".checkpoint"

@@ -12,11 +12,12 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from ..wire.batches import iter_batches
 from ..wire.catalogue import find_message
 from ..wire.codec import decode, encode
 from ..wire.errors import KafkaError
 from ..wire.json_form import from_json, to_json
-from ..wire.records import Record, batch_records, encode_batch, iter_batches, iter_records
+from ..wire.records import Record, batch_records, encode_batch, iter_records
 
 _GZIP = 1
 

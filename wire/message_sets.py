@@ -19,17 +19,10 @@ import zlib
 from collections.abc import Iterator
 from typing import Final
 
+from .batches import COMPRESSION_MASK, LOG_APPEND_TIME_FLAG, MAGIC, NO_TIMESTAMP, RecordError, batch_size
 from .compression import MAX_DECOMPRESSED_BYTES, Codec, CompressionError, decompress
 from .errors import ErrorCode
-from .records import (
-    COMPRESSION_MASK,
-    LOG_APPEND_TIME_FLAG,
-    MAGIC,
-    NO_TIMESTAMP,
-    Record,
-    RecordError,
-    batch_size,
-)
+from .records import Record
 
 _MESSAGE_HEAD: Final = struct.Struct(">qiIbb")
 _INT32: Final = struct.Struct(">i")

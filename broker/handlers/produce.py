@@ -20,6 +20,7 @@ from typing import Any, Final
 from ...coordinator.transaction_state import TopicPartition
 from ...storage.checks import NotOneBatchError, RecordsRejected
 from ...storage.pending import Pending
+from ...wire.batches import BATCH_OVERHEAD, COMPRESSION_MASK, MAGIC, TRANSACTIONAL_FLAG, parse_header
 from ...wire.errors import ErrorCode, KafkaError
 from ...wire.messages.produce import (
     BatchIndexAndErrorMessage,
@@ -29,7 +30,6 @@ from ...wire.messages.produce import (
     ProduceResponse,
     TopicProduceResponse,
 )
-from ...wire.records import BATCH_OVERHEAD, COMPRESSION_MASK, MAGIC, TRANSACTIONAL_FLAG, parse_header
 from ..connection import CloseConnection
 from ..context import RequestContext
 from ..partition import ATTRIBUTES_LOW, Partition

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from ...wire.batches import iter_batches, verify_batch
 from ...wire.declare import Message
-from ...wire.records import batch_records, iter_batches, verify_batch
+from ...wire.records import batch_records
 from .image import Catalogue, Delta
 from .records import decode_leader_change, decode_record, encode_leader_change, encode_records
 

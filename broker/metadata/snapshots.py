@@ -16,11 +16,12 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from ...storage.files import Files, read_file, remove_if_there, replace_file
+from ...wire.batches import RecordError, iter_batches, verify_batch
 from ...wire.codec import DecodeError, encode
 from ...wire.declare import Message
 from ...wire.errors import KafkaError
 from ...wire.log_records.control import SnapshotFooterRecord, SnapshotHeaderRecord
-from ...wire.records import Record, RecordError, batch_records, encode_batch, iter_batches, verify_batch
+from ...wire.records import Record, batch_records, encode_batch
 from .records import decode_record, encode_records
 
 log = logging.getLogger("klamm.metadata")

@@ -6,9 +6,10 @@ import struct
 from typing import Any
 
 from klamm.wire.apis import BY_NAME
+from klamm.wire.batches import batch_checksum
 from klamm.wire.declare import Message
 from klamm.wire.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
-from klamm.wire.records import Record, batch_checksum, encode_batch
+from klamm.wire.records import Record, encode_batch
 from tests.broker.outcomes import Case
 from tests.broker.raw_client import (
     api_of,

@@ -19,7 +19,8 @@ from klamm.storage.handles import HandleCache
 from klamm.storage.log import Log
 from klamm.storage.producers import ProducerState
 from klamm.storage.segment import Segment
-from klamm.wire.records import Record, batch_checksum, encode_batch
+from klamm.wire.batches import batch_checksum
+from klamm.wire.records import Record, encode_batch
 
 from .sides import say
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from klamm.wire.records import batch_records, decode_end_txn_marker, iter_batches
+from klamm.wire.batches import iter_batches
+from klamm.wire.records import batch_records, decode_end_txn_marker
 
 from ..support import Klamm
 from .peer import RealKafka, missing

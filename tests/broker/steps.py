@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from compat_tests.support import unique
+from klamm.wire.batches import iter_batches
 from klamm.wire.errors import ErrorCode
 from klamm.wire.messages.create_topics import CreatableTopic, CreatableTopicConfig, CreateTopicsRequest
 from klamm.wire.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
@@ -14,7 +15,7 @@ from klamm.wire.messages.fetch import FetchPartition, FetchRequest, FetchTopic
 from klamm.wire.messages.init_producer_id import InitProducerIdRequest
 from klamm.wire.messages.list_offsets import ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic
 from klamm.wire.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
-from klamm.wire.records import Record, encode_batch, iter_batches
+from klamm.wire.records import Record, encode_batch
 
 from .raw_client import RawClient, ask, wait_for, wait_for_leaders
 

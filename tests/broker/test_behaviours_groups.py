@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from compat_tests.support import unique
+from klamm.wire.batches import iter_batches
 from klamm.wire.codec import decode, encode
 from klamm.wire.errors import ErrorCode
 from klamm.wire.log_records.classic_group import (
@@ -33,7 +34,7 @@ from klamm.wire.messages.offset_commit import (
 )
 from klamm.wire.messages.offset_fetch import OffsetFetchRequest, OffsetFetchRequestTopic
 from klamm.wire.messages.sync_group import SyncGroupRequest, SyncGroupRequestAssignment
-from klamm.wire.records import Record, batch_records, iter_batches
+from klamm.wire.records import Record, batch_records
 
 from .raw_client import RawClient, wait_for_coordinators
 from .steps import create_topic, fetch_request

@@ -6,12 +6,13 @@ import struct
 
 import pytest
 
+from klamm.wire.batches import batch_checksum, parse_header
 from klamm.wire.errors import ErrorCode
 from klamm.wire.messages.api_versions import ApiVersionsRequest
 from klamm.wire.messages.create_topics import CreatableTopic, CreateTopicsRequest
 from klamm.wire.messages.fetch import FetchPartition, FetchRequest, FetchTopic
 from klamm.wire.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
-from klamm.wire.records import Record, batch_checksum, batch_records, encode_batch, parse_header
+from klamm.wire.records import Record, batch_records, encode_batch
 
 from .process import log_end
 from .raw_client import ClosedError, RawClient, ask, wait_for

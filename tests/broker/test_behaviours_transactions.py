@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from compat_tests.support import unique
+from klamm.wire.batches import iter_batches
 from klamm.wire.errors import ErrorCode
 from klamm.wire.messages.list_transactions import ListTransactionsRequest
 from klamm.wire.messages.offset_fetch import (
@@ -21,7 +22,7 @@ from klamm.wire.messages.write_txn_markers import (
     WritableTxnMarkerTopic,
     WriteTxnMarkersRequest,
 )
-from klamm.wire.records import decode_end_txn_marker, iter_batches, iter_records
+from klamm.wire.records import decode_end_txn_marker, iter_records
 
 from .raw_client import RawClient, wait_for
 from .steps import create_topic, fetch, fetch_request, list_offset

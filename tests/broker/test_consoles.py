@@ -13,8 +13,9 @@ import pytest
 
 from compat_tests.support import Broker
 from klamm.wire.apis import BY_NAME
+from klamm.wire.batches import iter_batches
 from klamm.wire.json_form import from_json, to_json
-from klamm.wire.records import batch_records, iter_batches
+from klamm.wire.records import batch_records
 
 from .raw_client import RawClient
 

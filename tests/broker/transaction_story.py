@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from compat_tests.support import unique
+from klamm.wire.batches import iter_batches
 from klamm.wire.errors import ErrorCode
 from klamm.wire.messages.init_producer_id import InitProducerIdRequest
 from klamm.wire.messages.offset_fetch import OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics
-from klamm.wire.records import CONTROL_COMMIT, decode_end_txn_marker, iter_batches, iter_records
+from klamm.wire.records import CONTROL_COMMIT, decode_end_txn_marker, iter_records
 
 from .raw_client import RawClient, wait_for
 from .steps import create_topic, fetch

@@ -8,10 +8,11 @@ import pytest
 
 from klamm.coordinator.shard import Shard
 from klamm.coordinator.transaction_state import from_bytes
+from klamm.wire.batches import iter_batches
 from klamm.wire.messages.delete_groups import DeleteGroupsRequest
 from klamm.wire.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
 from klamm.wire.messages.list_groups import ListGroupsRequest
-from klamm.wire.records import batch_records, encode_batch, iter_batches
+from klamm.wire.records import batch_records, encode_batch
 
 from . import consumer_story, story, transaction_story
 from .bench import Bench

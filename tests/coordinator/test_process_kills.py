@@ -17,13 +17,14 @@ from random import Random
 import pytest
 
 from compat_tests.support import Klamm
+from klamm.wire.batches import NO_PRODUCER_ID, iter_batches
 from klamm.wire.errors import ErrorCode
 from klamm.wire.messages.create_topics import CreatableTopic, CreateTopicsRequest
 from klamm.wire.messages.heartbeat import HeartbeatRequest
 from klamm.wire.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol
 from klamm.wire.messages.offset_fetch import OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics
 from klamm.wire.messages.sync_group import SyncGroupRequest, SyncGroupRequestAssignment
-from klamm.wire.records import NO_PRODUCER_ID, batch_records, iter_batches
+from klamm.wire.records import batch_records
 from tests.broker.raw_client import ClosedError, RawClient, SilentError, ask, wait_for, wait_for_coordinators
 from tests.broker.steps import fetch
 from tests.broker.transactions import GROUP, TransactionalProducer, find_coordinator

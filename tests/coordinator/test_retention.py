@@ -11,11 +11,11 @@ import pytest
 from klamm.broker import shard_runtime
 from klamm.broker.config import Config, ConfigError
 from klamm.coordinator import expiry, records
+from klamm.wire.batches import iter_batches
 from klamm.wire.compression import Codec
 from klamm.wire.errors import ErrorCode, KafkaError
 from klamm.wire.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
 from klamm.wire.messages.list_groups import ListGroupsRequest
-from klamm.wire.records import iter_batches
 
 from .site import Site
 

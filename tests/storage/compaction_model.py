@@ -8,16 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from klamm.wire.records import (
-    COMPRESSION_MASK,
-    CONTROL_ABORT,
-    DELETE_HORIZON_FLAG,
-    BatchHeader,
-    Record,
-    batch_records,
-    decode_end_txn_marker,
-    parse_header,
-)
+from klamm.wire.batches import COMPRESSION_MASK, DELETE_HORIZON_FLAG, BatchHeader, parse_header
+from klamm.wire.records import CONTROL_ABORT, Record, batch_records, decode_end_txn_marker
 
 
 @dataclass

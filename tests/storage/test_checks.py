@@ -9,9 +9,10 @@ import pytest
 
 from klamm.storage.checks import Origin, RecordsRejected, accept
 from klamm.storage.config import LogConfig
+from klamm.wire.batches import batch_checksum, parse_header
 from klamm.wire.compression import Codec
 from klamm.wire.errors import ErrorCode, KafkaError
-from klamm.wire.records import batch_checksum, encode_end_txn_marker, iter_records, parse_header
+from klamm.wire.records import encode_end_txn_marker, iter_records
 
 MakeBatch = Callable[..., bytes]
 NOW_MS = 1_700_000_000_000

@@ -20,8 +20,9 @@ from klamm.storage.deleted_files import DeletedFiles, unlink
 from klamm.storage.files import Files
 from klamm.storage.handles import HandleCache
 from klamm.storage.log import Log
+from klamm.wire.batches import parse_header
 from klamm.wire.errors import KafkaError
-from klamm.wire.records import Record, encode_batch, encode_end_txn_marker, iter_records, parse_header
+from klamm.wire.records import Record, encode_batch, encode_end_txn_marker, iter_records
 
 CONFIG = LogConfig(
     cleanup_policy=("compact",), segment_bytes=400, index_interval_bytes=100, delete_retention_ms=0, flush_messages=1

@@ -17,15 +17,9 @@ from klamm.storage.files import Files
 from klamm.storage.handles import HandleCache
 from klamm.storage.log import Log
 from klamm.storage.verify_partition import Checker, verify_partition
+from klamm.wire.batches import BATCH_OVERHEAD, iter_batches, verify_batch
 from klamm.wire.compression import Codec
-from klamm.wire.records import (
-    BATCH_OVERHEAD,
-    Record,
-    encode_batch,
-    encode_end_txn_marker,
-    iter_batches,
-    verify_batch,
-)
+from klamm.wire.records import Record, encode_batch, encode_end_txn_marker
 
 from .compaction_model import Kept, compacted
 

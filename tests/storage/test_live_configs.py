@@ -11,8 +11,9 @@ import pytest
 from klamm.storage.checks import RecordsRejected
 from klamm.storage.config import LogConfig
 from klamm.storage.log import Log
+from klamm.wire.batches import batch_checksum
 from klamm.wire.errors import ErrorCode, KafkaError
-from klamm.wire.records import Record, batch_checksum, encode_batch, iter_records
+from klamm.wire.records import Record, encode_batch, iter_records
 
 NOW_MS = 10_000_000
 #: Shown with compaction's own tests.

@@ -16,9 +16,10 @@ from klamm.storage.interface import NOT_FOUND, TimestampOffset
 from klamm.storage.log import Log
 from klamm.storage.producers import ProducerState
 from klamm.storage.recent import RECENT_BATCHES
+from klamm.wire.batches import RecordError, iter_batches
 from klamm.wire.compression import Codec
 from klamm.wire.errors import ErrorCode, KafkaError
-from klamm.wire.records import RecordError, encode_end_txn_marker, iter_batches, iter_records
+from klamm.wire.records import encode_end_txn_marker, iter_records
 
 OpenLog = Callable[..., Log]
 MakeBatch = Callable[..., bytes]

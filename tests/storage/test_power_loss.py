@@ -20,8 +20,9 @@ from klamm.storage.checks import Origin
 from klamm.storage.config import LogConfig
 from klamm.storage.folder import DataFolder
 from klamm.storage.log import Log
+from klamm.wire.batches import BatchHeader, iter_batches
 from klamm.wire.errors import KafkaError
-from klamm.wire.records import BatchHeader, Record, encode_batch, encode_end_txn_marker, iter_batches, iter_records
+from klamm.wire.records import Record, encode_batch, encode_end_txn_marker, iter_records
 
 from .power import Disk, PowerFiles
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from klamm.storage.producers import ProducerState, SnapshotError
+from klamm.wire.batches import checksum
 from klamm.wire.errors import ErrorCode, KafkaError
 from klamm.wire.records import CONTROL_COMMIT as COMMIT
-from klamm.wire.records import checksum
 
 MAX = 2**31 - 1
 

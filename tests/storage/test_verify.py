@@ -23,9 +23,10 @@ from klamm.storage.verify import verify
 from klamm.storage.verify_findings import MAX_EACH, Findings
 from klamm.tools import log_command
 from klamm.tools.cli import FailedError, UsageError, main
+from klamm.wire.batches import batch_checksum, parse_header
 from klamm.wire.codec import encode
 from klamm.wire.log_records.metadata_topics import PartitionRecord, RemoveTopicRecord, TopicRecord
-from klamm.wire.records import Record, batch_checksum, encode_batch, encode_end_txn_marker, parse_header
+from klamm.wire.records import Record, encode_batch, encode_end_txn_marker
 
 KAFKAS_FOLDER = Path(__file__).parent.parent / "data" / "kafka_data_folder"
 TOPIC_ID = bytes(range(16))

@@ -20,11 +20,12 @@ from klamm.storage.folder import DataFolder
 from klamm.tools import dump_log
 from klamm.tools.dump_log_files import Report
 from klamm.tools.log_decoders import compact_json
+from klamm.wire.batches import DELETE_HORIZON_FLAG, batch_checksum
 from klamm.wire.codec import encode
 from klamm.wire.compression import Codec
 from klamm.wire.log_records import classic_group, metadata_security, share_state, transaction
 from klamm.wire.messages.consumer_protocol import ConsumerProtocolSubscription
-from klamm.wire.records import DELETE_HORIZON_FLAG, Record, batch_checksum, encode_batch, encode_end_txn_marker
+from klamm.wire.records import Record, encode_batch, encode_end_txn_marker
 
 DATA = Path(__file__).parent.parent / "data"
 KAFKAS_PARTITION = DATA / "kafka_data_folder" / "written-by-kafka-0"

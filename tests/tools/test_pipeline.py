@@ -15,6 +15,7 @@ from klamm.tools.client.client import Node
 from klamm.tools.client.errors import ClientError, ServerError, UnreachableError
 from klamm.tools.client.pipeline import Batch, Pipeline, PipelineSettings
 from klamm.tools.client.settings import Settings
+from klamm.wire.batches import parse_header
 from klamm.wire.errors import ErrorCode
 from klamm.wire.messages.init_producer_id import InitProducerIdResponse
 from klamm.wire.messages.metadata import MetadataResponse, MetadataResponsePartition, MetadataResponseTopic
@@ -24,7 +25,7 @@ from klamm.wire.messages.produce import (
     ProduceResponse,
     TopicProduceResponse,
 )
-from klamm.wire.records import Record, batch_records, parse_header
+from klamm.wire.records import Record, batch_records
 
 T = TypeVar("T")
 PARTITIONS = 3

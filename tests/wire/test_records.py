@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from klamm.wire import batches as b
 from klamm.wire import records as r
 from klamm.wire.compression import Codec, CompressionError, compress, decompress
 from klamm.wire.errors import ErrorCode
@@ -87,8 +88,8 @@ def test_end_markers_encode_to_the_byte(commit: bool) -> None:
     assert encoded.hex() == row["hex"]
     (record,) = r.iter_records(encoded)
     assert r.decode_end_txn_marker(record) == (int(commit), 9)
-    assert r.parse_header(encoded).is_control
-    assert r.parse_header(encoded).is_transactional
+    assert b.parse_header(encoded).is_control
+    assert b.parse_header(encoded).is_transactional
 
 
 def test_append_time_stamp_equals_the_golden_one() -> None:
@@ -97,7 +98,7 @@ def test_append_time_stamp_equals_the_golden_one() -> None:
         for name in ("v2-plain", "v2-logAppendTime")
     )
     batch = bytearray(plain)
-    r.set_log_append_time(batch, 1700000009999)
+    b.set_log_append_time(batch, 1700000009999)
     assert bytes(batch) == stamped
 
 
@@ -107,7 +108,7 @@ def test_base_offset_and_epoch_are_patched_outside_the_checksum() -> None:
         for name in ("v2-plain", "v2-baseOffset1000-epoch7")
     )
     batch = bytearray(plain)
-    r.set_base_offset(batch, 1000, 7)
+    b.set_base_offset(batch, 1000, 7)
     assert bytes(batch) == moved
 
 
@@ -141,7 +142,7 @@ def test_what_is_encoded_is_decoded(
     )
     expected = [record._replace(offset=base_offset + index) for index, record in enumerate(records)]
     assert list(r.iter_records(batch)) == expected
-    header = r.parse_header(batch)
+    header = b.parse_header(batch)
     assert header.size_bytes == len(batch)
     assert (header.producer_id, header.producer_epoch, header.base_sequence) == producer
     assert header.last_offset == base_offset + len(records) - 1
@@ -158,10 +159,10 @@ def test_damage_raises_record_error_and_nothing_else(data: st.DataObject, codec:
         batch[data.draw(st.integers(61, len(batch) - 1))] = data.draw(st.integers(0, 255))
     if data.draw(st.booleans()):
         struct.pack_into(">i", batch, 57, data.draw(st.sampled_from([0, 1, 3, 5, 2**31 - 1])))
-    raised: r.RecordError | None = None
+    raised: b.RecordError | None = None
     try:
         list(r.batch_records(bytes(batch)))
-    except r.RecordError as error:
+    except b.RecordError as error:
         raised = error
     assert raised is None or raised.code is ErrorCode.INVALID_RECORD
 
@@ -173,7 +174,7 @@ def test_every_flipped_byte_under_the_checksum_is_found(row: dict[str, Any]) -> 
     for position in range(17, len(first_message)):
         batch = bytearray(first_message)
         batch[position] ^= 0x40
-        with pytest.raises(r.RecordError) as caught:
+        with pytest.raises(b.RecordError) as caught:
             list(r.iter_records(bytes(batch)))
         assert caught.value.code is ErrorCode.CORRUPT_MESSAGE
 
@@ -182,7 +183,7 @@ def test_a_partial_batch_at_the_end_is_left_out() -> None:
     batch = r.encode_batch([r.Record(value=b"a"), r.Record(value=b"b")])
     for cut in range(len(batch)):
         assert [record.value for record in r.iter_records(batch + batch[:cut])] == [b"a", b"b"]
-    assert [position for position, _ in r.iter_batches(batch + batch + b"\0" * 11)] == [0, len(batch)]
+    assert [position for position, _ in b.iter_batches(batch + batch + b"\0" * 11)] == [0, len(batch)]
 
 
 @pytest.mark.parametrize(
@@ -191,7 +192,7 @@ def test_a_partial_batch_at_the_end_is_left_out() -> None:
 def test_lengths_and_magics_that_no_batch_has(position: int, value: bytes) -> None:
     batch = bytearray(r.encode_batch([r.Record(value=b"a")]))
     batch[position : position + len(value)] = value
-    with pytest.raises(r.RecordError) as caught:
+    with pytest.raises(b.RecordError) as caught:
         list(r.iter_records(bytes(batch)))
     assert caught.value.code is ErrorCode.CORRUPT_MESSAGE
 
@@ -246,7 +247,7 @@ def test_gzip_members_follow_each_other() -> None:
 def test_an_unknown_codec(codec: int) -> None:
     batch = bytearray(r.encode_batch([r.Record(value=b"a")]))
     struct.pack_into(">h", batch, 21, codec)
-    with pytest.raises(r.RecordError) as caught:
+    with pytest.raises(b.RecordError) as caught:
         list(r.batch_records(bytes(batch)))
     assert caught.value.code is ErrorCode.INVALID_RECORD
     with pytest.raises(CompressionError):
@@ -267,14 +268,14 @@ def test_a_varint_without_end() -> None:
 
 
 def test_sequences_wrap() -> None:
-    assert r.add_sequence(2**31 - 1, 1) == 0
-    assert r.add_sequence(2**31 - 3, 5) == 2
-    assert r.parse_header(r.encode_batch([r.Record()] * 3, base_sequence=2**31 - 2)).last_sequence == 0
+    assert b.add_sequence(2**31 - 1, 1) == 0
+    assert b.add_sequence(2**31 - 3, 5) == 2
+    assert b.parse_header(r.encode_batch([r.Record()] * 3, base_sequence=2**31 - 2)).last_sequence == 0
 
 
 def test_checksum_of_a_long_view_equals_that_of_bytes() -> None:
     data = bytes(range(256)) * 1000
-    assert r.checksum(memoryview(data)) == r.checksum(bytearray(data)) == r.checksum(data)
+    assert b.checksum(memoryview(data)) == b.checksum(bytearray(data)) == b.checksum(data)
 
 
 @given(data=st.data(), name=st.sampled_from(sorted(LEGACY)))
@@ -284,9 +285,9 @@ def test_damaged_message_sets_raise_record_error_and_nothing_else(data: st.DataO
     message = bytearray.fromhex(row["hex"])
     for _ in range(data.draw(st.integers(1, 4))):
         message[data.draw(st.integers(0, len(message) - 1))] = data.draw(st.integers(0, 255))
-    raised: r.RecordError | None = None
+    raised: b.RecordError | None = None
     try:
         list(r.iter_records(bytes(message), verify_crc=False))
-    except r.RecordError as error:
+    except b.RecordError as error:
         raised = error
     assert raised is None or raised.code in (ErrorCode.CORRUPT_MESSAGE, ErrorCode.INVALID_RECORD)

@@ -16,11 +16,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
+from ...wire.batches import add_sequence
 from ...wire.compression import Codec
 from ...wire.declare import ZERO_UUID, Message
 from ...wire.errors import RETRIABLE, ErrorCode
 from ...wire.messages.produce import PartitionProduceData, ProduceRequest, ProduceResponse, TopicProduceData
-from ...wire.records import Record, add_sequence, encode_batch
+from ...wire.records import Record, encode_batch
 from .client import Client
 from .connection import Connection
 from .errors import ClientError, ServerError, UnreachableError, check

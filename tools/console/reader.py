@@ -9,6 +9,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
+from ...wire.batches import MAGIC, batch_size, parse_header
 from ...wire.declare import ZERO_UUID
 from ...wire.errors import RETRIABLE, ErrorCode
 from ...wire.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData
@@ -18,7 +19,7 @@ from ...wire.messages.list_offsets import (
     ListOffsetsResponse,
     ListOffsetsTopic,
 )
-from ...wire.records import MAGIC, batch_records, batch_size, iter_records, parse_header
+from ...wire.records import batch_records, iter_records
 from ..client import Client
 from ..client.errors import check
 from .formatters import Shown

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from klamm.broker.metadata.image import BROKER_RESOURCE, Catalogue
 from klamm.broker.metadata.metadata_log import MetadataLog
 from klamm.broker.metadata.records import decode_record, encode_leader_change, encode_record, encode_records
+from klamm.wire.batches import RecordError, iter_batches
 from klamm.wire.errors import KafkaError
 from klamm.wire.log_records.metadata_cluster import (
     AbortTransactionRecord,
@@ -28,7 +29,7 @@ from klamm.wire.log_records.metadata_security import ClientQuotaRecord
 from klamm.wire.log_records.metadata_topics import ConfigRecord, PartitionChangeRecord, TopicRecord
 from klamm.wire.messages.create_topics import CreatableTopic, CreatableTopicConfig
 from klamm.wire.messages.delete_topics import DeleteTopicState
-from klamm.wire.records import RecordError, batch_records, iter_batches
+from klamm.wire.records import batch_records
 
 #: Kafka 4.3.1: start, topics orders, gone_1, kept.2, gone_1 deleted, producer ids, kill -9, start, stop.
 KAFKA_LOG = (Path(__file__).parents[2] / "data" / "kafka_cluster_metadata.log").read_bytes()
