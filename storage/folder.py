@@ -275,6 +275,12 @@ class DataFolder:
         """The log start offset of a log that is not open."""
         return self._log_start_offsets.get((topic, partition), 0)
 
+    def saved_end(self, topic: str, partition: int) -> int | None:
+        """The end of a log that has not been open since the start; None if it was not closed before it."""
+        key = (topic, partition)
+        known = self.was_clean and key in self._recovery_points
+        return max(self._recovery_points[key], self._high_watermarks.get(key, 0)) if known else None
+
     def close_log(self, topic: str, partition: int) -> None:
         """Closes an open log, which nobody holds. Raises KafkaError."""
         log = self._open[topic, partition]

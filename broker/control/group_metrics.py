@@ -1,19 +1,21 @@
 """Groups and their lag, by the names of kafka_exporter and of the JMX exporter.
 
 Lag is what kafka_exporter takes it for: the high watermark less the committed offset, for every offset that a group has
-committed in a topic that is there. Shards that are still being read from the log have no samples yet.
+committed in a topic that is there. Where the end of a log is not known yet (see log_figures.py) there is no lag. Shards
+that are still being read from the log have no samples yet.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 import trio
 
 from ...coordinator.classic_group import ClassicGroup
 from .families import Sample
+from .log_figures import Key, LogFigures, figures_of
 
 if TYPE_CHECKING:
     from ...coordinator.shard import Shard
@@ -30,8 +32,8 @@ _STATES: Final = {
 GROUPS_A_TURN: Final = 50
 
 
-async def group_samples(broker: Broker) -> AsyncIterator[Sample]:
-    """Every group of the shards that are loaded."""
+async def group_samples(broker: Broker, unopened: Mapping[Key, LogFigures]) -> AsyncIterator[Sample]:
+    """Every group of the shards that are loaded. `unopened`: see `log_figures.unopened_logs`."""
     shards = broker.coordinators.loaded()
     for sample in _counts(shards):
         yield sample
@@ -44,7 +46,7 @@ async def group_samples(broker: Broker) -> AsyncIterator[Sample]:
             group = shard.groups.get(group_id)
             if group is not None:
                 yield Sample("kafka_consumergroup_members", {"consumergroup": group_id}, len(group.members))
-            for sample in _of_group(broker, shard, group_id):
+            for sample in _of_group(broker, unopened, shard, group_id):
                 yield sample
 
 
@@ -60,22 +62,21 @@ def _counts(shards: list[Shard]) -> Iterator[Sample]:
         yield Sample("kafka_server_group_coordinator_metrics_group_count", {"protocol": protocol}, count)
 
 
-def _of_group(broker: Broker, shard: Shard, group_id: str) -> Iterator[Sample]:
+def _of_group(broker: Broker, unopened: Mapping[Key, LogFigures], shard: Shard, group_id: str) -> Iterator[Sample]:
     for topic, offsets in list(shard.offsets.groups.get(group_id, {}).items()):
-        committed_sum = lag_sum = 0
-        found = False
-        for index, committed in sorted(offsets.items()):
-            partition = broker.partitions.get(topic, index)
-            if partition is None:
-                continue
-            found = True
-            labels = {"consumergroup": group_id, "topic": topic, "partition": str(index)}
-            lag = partition.high_watermark - committed.offset
-            committed_sum += committed.offset
-            lag_sum += lag
+        image = broker.catalogue.topic(topic)
+        there = image.partitions if image is not None else {}
+        rows = [(there[index], row) for index, row in sorted(offsets.items()) if index in there]
+        lags: list[int] = []
+        for partition, committed in rows:
+            labels = {"consumergroup": group_id, "topic": topic, "partition": str(partition.index)}
             yield Sample("kafka_consumergroup_current_offset", labels, committed.offset)
-            yield Sample("kafka_consumergroup_lag", labels, lag)
-        if found:
-            labels = {"consumergroup": group_id, "topic": topic}
-            yield Sample("kafka_consumergroup_current_offset_sum", labels, committed_sum)
-            yield Sample("kafka_consumergroup_lag_sum", labels, lag_sum)
+            figures = figures_of(broker, unopened, topic, partition)
+            if figures is not None and figures.end is not None:
+                lags.append(figures.end - committed.offset)
+                yield Sample("kafka_consumergroup_lag", labels, lags[-1])
+        labels = {"consumergroup": group_id, "topic": topic}
+        if rows:
+            yield Sample("kafka_consumergroup_current_offset_sum", labels, sum(row.offset for _, row in rows))
+        if rows and len(lags) == len(rows):
+            yield Sample("kafka_consumergroup_lag_sum", labels, sum(lags))

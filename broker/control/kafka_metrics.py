@@ -1,7 +1,7 @@
 """What a broker of Kafka says of itself over JMX, by the JMX exporter's names, and topics by kafka_exporter's.
 
 Counters are additions that the broker makes anyway, or the difference of two offsets; all else is looked up when it is
-asked for. A partition that nobody has written to has no files, and its log is not opened to say so.
+asked for. No log is opened for it (see log_figures.py).
 
 Left out: times of requests (percentiles of *TimeMs), rates by minute (Prometheus makes them from the counters), errors
 by code, purgatories, the JVM.
@@ -10,7 +10,7 @@ by code, purgatories, the JVM.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -18,9 +18,9 @@ import trio
 from ..api_table import SERVED
 from ..metadata.image import NO_LEADER, PartitionImage, TopicImage
 from .families import Sample
+from .log_figures import Key, LogFigures, figures_of
 
 if TYPE_CHECKING:
-    from ...storage.log import Log
     from ..broker import Broker
 
 _TOPIC_METRICS: Final = "kafka_server_brokertopicmetrics"
@@ -30,11 +30,10 @@ _PRODUCE, _FETCH = "Produce", "Fetch"
 PARTITIONS_A_TURN: Final = 50
 
 
-async def broker_samples(broker: Broker) -> AsyncIterator[Sample]:
-    """All but groups."""
+async def broker_samples(broker: Broker, unopened: Mapping[Key, LogFigures]) -> AsyncIterator[Sample]:
+    """All but groups. `unopened`: see `log_figures.unopened_logs`."""
     for sample in (*_traffic(broker), *_requests(broker), *_cluster(broker)):
         yield sample
-    on_disk = set(broker.logs.partitions())
     count = 0
     for topic in tuple(broker.catalogue.topics.values()):
         yield Sample("kafka_topic_partitions", {"topic": topic.name}, len(topic.partitions))
@@ -45,8 +44,7 @@ async def broker_samples(broker: Broker) -> AsyncIterator[Sample]:
             image = topic.partitions.get(index)
             if image is None or broker.catalogue.topic(topic.name) is not topic:
                 break  # deleted meanwhile
-            partition = broker.partitions.get(topic.name, index) if (topic.name, index) in on_disk else None
-            for sample in _of_partition(topic, image, partition.log if partition is not None else None):
+            for sample in _of_partition(topic, image, figures_of(broker, unopened, topic.name, image)):
                 yield sample
 
 
@@ -116,19 +114,22 @@ def _min_in_sync(broker: Broker, topic: TopicImage) -> int:
     return int(topic.configs.get("min.insync.replicas") or broker.config.get("min.insync.replicas"))
 
 
-def _of_partition(topic: TopicImage, image: PartitionImage, log: Log | None) -> Iterator[Sample]:
+def _of_partition(topic: TopicImage, image: PartitionImage, figures: LogFigures | None) -> Iterator[Sample]:
     labels = {"topic": topic.name, "partition": str(image.index)}
     exporter = "kafka_topic_partition"
-    start, end = (log.log_start_offset, log.high_watermark) if log is not None else (0, 0)
-    yield Sample(f"{exporter}_current_offset", labels, end)
-    yield Sample(f"{exporter}_oldest_offset", labels, start)
     yield Sample(f"{exporter}_in_sync_replica", labels, len(image.isr))
     yield Sample(f"{exporter}_leader", labels, image.leader)
     yield Sample(f"{exporter}_leader_is_preferred", labels, image.leader == image.replicas[0])
     yield Sample(f"{exporter}_replicas", labels, len(image.replicas))
     yield Sample(f"{exporter}_under_replicated_partition", labels, len(image.isr) < len(image.replicas))
-    if log is not None:
-        yield Sample("kafka_log_log_size", labels, log.size_bytes)
-        yield Sample("kafka_log_log_logstartoffset", labels, log.log_start_offset)
-        yield Sample("kafka_log_log_logendoffset", labels, log.log_end_offset)
-        yield Sample("kafka_log_log_numlogsegments", labels, len(log.segment_offsets))
+    if figures is None:
+        return
+    yield Sample(f"{exporter}_oldest_offset", labels, figures.start)
+    if figures.end is not None:
+        yield Sample(f"{exporter}_current_offset", labels, figures.end)
+    if figures.segments:
+        yield Sample("kafka_log_log_size", labels, figures.size_bytes)
+        yield Sample("kafka_log_log_logstartoffset", labels, figures.start)
+        yield Sample("kafka_log_log_numlogsegments", labels, figures.segments)
+        if figures.log_end is not None:
+            yield Sample("kafka_log_log_logendoffset", labels, figures.log_end)

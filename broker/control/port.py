@@ -54,9 +54,11 @@ async def metrics(port: ControlPort, headers: Mapping[str, str]) -> Response:
     from .families import encode
     from .group_metrics import group_samples
     from .kafka_metrics import broker_samples
+    from .log_figures import unopened_logs
 
-    samples = [sample async for sample in broker_samples(port.broker)]
-    samples += [sample async for sample in group_samples(port.broker)]
+    unopened = await unopened_logs(port.broker)
+    samples = [sample async for sample in broker_samples(port.broker, unopened)]
+    samples += [sample async for sample in group_samples(port.broker, unopened)]
     body, content_type = await trio.to_thread.run_sync(encode, samples, headers.get("accept", ""))
     return Response(200, body, content_type)
 

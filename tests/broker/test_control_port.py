@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import re
 import signal
 import socket
@@ -52,6 +53,13 @@ class Served:
         assert status == 200, body
         lines = [line for line in body.splitlines() if not line.startswith("#")]
         return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+    def opened_logs(self, folder: Path) -> set[str]:
+        """Names of the files below `folder` with logs of partitions that the broker has open."""
+        links = Path(f"/proc/{self.process.pid}/fd").iterdir()
+        return {
+            name for name in (os.readlink(link) for link in links) if name.startswith(str(folder)) and "/t-" in name
+        }
 
     def raw(self, data: bytes) -> bytes:
         """What is answered to these bytes until the other side has closed."""
@@ -138,6 +146,64 @@ def test_metrics_follow_what_clients_do(served: Served) -> None:
     assert f'{traffic}_messagesin_total{{topic="t"}}' not in last
     assert last[f"{traffic}_messagesin_total"] >= 100
     assert not [name for name in last if name.startswith("kafka_consumergroup_lag") and 'topic="t"' in name]
+
+
+def offsets_of(samples: dict[str, float], name: str, topic: str) -> dict[int, float]:
+    """By partition."""
+    pattern = re.compile(rf'{name}{{partition="(\d+)",topic="{topic}"}}')
+    found = {pattern.fullmatch(key): value for key, value in samples.items()}
+    return {int(match[1]): value for match, value in found.items() if match}
+
+
+def test_a_scrape_opens_no_log_and_passes_over_a_folder_that_is_offline(tmp_path: Path) -> None:
+    arguments = "serve --port 0 --control-port 0 --address-file a.json --topic t:4 --data a"
+    arguments += f" --set log.dirs={tmp_path / 'a'},{tmp_path / 'b'}"
+
+    def start() -> Served:
+        (tmp_path / "a.json").unlink(missing_ok=True)
+        return Served(Process(tmp_path, arguments.split(), {}), tmp_path)
+
+    end, start_offset = "kafka_topic_partition_current_offset", "kafka_topic_partition_oldest_offset"
+    sizes, lag = "kafka_log_log_size", "kafka_consumergroup_lag_sum"
+    served = start()
+    lines = "".join(f"key{number}:{number}\n" for number in range(40))
+    produce = f"console-producer --bootstrap-server {served.bootstrap} --topic t --property parse.key=true"
+    command(*produce.split(), "--property", "key.separator=:", stdin=lines)
+    consume = f"console-consumer --bootstrap-server {served.bootstrap} --topic t --group g --from-beginning"
+    command(*consume.split(), "--max-messages", "40")
+    before = served.samples()
+    assert sum(offsets_of(before, end, "t").values()) == 40
+    assert before[f'{lag}{{consumergroup="g",topic="t"}}'] == 0
+    assert served.process.end(signal.SIGTERM)[0] == 0
+
+    # Stopped in order: all is known as before, and of the topic's logs none is opened.
+    served = start()
+    assert served.opened_logs(tmp_path) == set()
+    after = served.samples()
+    for name in (end, start_offset, sizes, "kafka_log_log_logendoffset", "kafka_log_log_numlogsegments"):
+        assert offsets_of(after, name, "t") == offsets_of(before, name, "t"), name
+    assert served.opened_logs(tmp_path) == set()
+    served.process.kill()
+
+    # Killed: the ends are not known until somebody looks.
+    served = start()
+    killed = served.samples()
+    assert offsets_of(killed, end, "t") == {}
+    assert offsets_of(killed, sizes, "t") == offsets_of(before, sizes, "t")
+    command("get-offsets", "--bootstrap-server", served.bootstrap, "--topic", "t")
+    assert offsets_of(served.samples(), end, "t") == offsets_of(before, end, "t")
+    assert served.process.end(signal.SIGTERM)[0] == 0
+
+    in_b = {int(path.name.removeprefix("t-")) for path in (tmp_path / "b").glob("t-*")}
+    assert in_b
+    (tmp_path / "b").rename(tmp_path / "away")
+    (tmp_path / "b").write_bytes(b"")
+    served = start()
+    broken = served.samples()
+    left = {index: value for index, value in offsets_of(before, end, "t").items() if index not in in_b}
+    assert offsets_of(broken, end, "t") == left
+    assert set(offsets_of(broken, "kafka_topic_partition_leader", "t")) == set(range(4))
+    served.process.kill()
 
 
 def test_both_formats_are_well_formed(served: Served) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from klamm.tools.cli import main
+
 LIMIT_S = 60
 
 
@@ -166,3 +168,11 @@ def test_a_signal_ends_the_consumer_with_its_number(address: str) -> None:
     finally:
         limit.cancel()
     assert (consumer.returncode, out, err) == (143, "shutdown_complete\n", "Processed a total of 1 messages\n")
+
+
+def test_a_consumer_leaves_the_signals_as_it_found_them(address: str) -> None:
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.getsignal(number) for number in numbers]
+    code = main(["console-consumer", "--bootstrap-server", address, "--topic", "t", "--max-messages", "0"])
+    assert code == 0
+    assert [signal.getsignal(number) for number in numbers] == before

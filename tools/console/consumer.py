@@ -46,8 +46,15 @@ def run(arguments: Sequence[str]) -> int:
         source = Source(config, address, _subscription(options, config, group))
     except (OptionsError, FormatterError) as error:
         return refuse(str(error), ABOUT, OPTIONS)
-    signal.signal(signal.SIGTERM, _stop)
-    signal.signal(signal.SIGINT, _stop)
+    before = {number: signal.signal(number, _stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        return _consume(source, options, show)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _consume(source: Source, options: Options, show: Formatter) -> int:
     count = 0
     code = 0
     try:
