@@ -223,6 +223,34 @@ def test_format_and_info(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert storage("format", "-t", "x", "-g", "-r", "0.8")[0] == 1
 
 
+def test_all_folders_are_formatted_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As Kafka's StorageTool: the folder of the metadata log first, and by its own kind."""
+    a, b, m = (str(tmp_path / name) for name in "abm")
+    file = tmp_path / "server.properties"
+    file.write_text(f"node.id=3\nlog.dirs={b},{a}\nmetadata.log.dir={m}\n")
+
+    def storage(*arguments: str) -> tuple[int, str]:
+        code = main(["storage", *arguments, "-c", str(file)])
+        return code, capsys.readouterr().out
+
+    release = "with metadata.version 4.3-IV0."
+    lines = [f"Formatting dynamic metadata voter directory {m} {release}"]
+    lines += [f"Formatting data directory {folder} {release}" for folder in (a, b)]
+    cluster_id = "MkU3OEVBNTcwNTJENDM2Qk"
+    assert storage("format", "--standalone", "-t", cluster_id) == (0, "\n".join(lines) + "\n")
+    code, out = storage("info")
+    assert code == 0
+    assert out.startswith(f"Found log directories:\n  {a}\n  {b}\n  {m}\n\n")
+    identities = [(tmp_path / name / "meta.properties").read_text() for name in "abm"]
+    assert all(f"cluster.id={cluster_id}" in found for found in identities)
+    assert len(set(identities)) == 3  # each folder has a directory id of its own
+    # A folder that is added later is formatted alone.
+    (tmp_path / "a" / "meta.properties").unlink()
+    code, out = storage("info")
+    assert (code, out.partition("Found problem")[2]) == (1, f":\n  {a} is not formatted.\n\n")
+    assert storage("format", "-g", "-t", cluster_id) == (0, f"Formatting data directory {a} {release}\n")
+
+
 def test_random_uuid(capsys: pytest.CaptureFixture[str]) -> None:
     found = set()
     for _ in range(3):

@@ -69,8 +69,8 @@ def _configuration(path: str) -> Config:
 
 
 def _folders(config: Config) -> list[str]:
-    """The folders that the broker of these settings uses, without repetition."""
-    return list(dict.fromkeys(map(os.path.abspath, (config.metadata_log_dir, *config.log_dirs))))
+    """The folders that the broker of these settings uses, without repetition, in the order of their names."""
+    return sorted(set(map(os.path.abspath, (config.metadata_log_dir, *config.log_dirs))))
 
 
 def _identity(folder: str) -> dict[str, str] | None:
@@ -124,8 +124,10 @@ def _format(options: argparse.Namespace) -> int:
         print(
             "klamm's clusters begin with the features of its own release; `klamm features` sets them", file=sys.stderr
         )
-    kind = "dynamic metadata voter directory" if options.standalone else "metadata directory"
-    for folder in left:
+    metadata_dir = os.path.abspath(config.metadata_log_dir)
+    metadata_kind = "dynamic metadata voter directory" if options.standalone else "metadata directory"
+    for folder in sorted(left, key=lambda folder: folder != metadata_dir):
+        kind = metadata_kind if folder == metadata_dir else "data directory"
         print(f"Formatting {kind} {folder} with {METADATA} {LATEST}.")
         _write_identity(folder, config.get("node.id"), options.cluster_id)
     return 0
