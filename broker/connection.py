@@ -1,8 +1,8 @@
 """One client connection: bytes in, frames to handlers, answers out in order.
 
 A connection has one request in flight: while an answer is pending, later frames wait in the buffer (Kafka mutes the
-channel). All complete frames of one read are handled before the next, and their answers leave in one send; a file
-range in an answer goes from the page cache to the socket by sendfile. Try first, wait only for EAGAIN.
+channel). All complete frames of one read are handled before the next, and their answers leave in one send
+(outgoing.py). Try first, wait only for EAGAIN.
 
 What a client does wrong on this level closes the connection with one log line: a frame that is too large or negative,
 an unknown API key or version, a body that cannot be read (docs/behaviours.md line 1).
@@ -12,13 +12,9 @@ Source: org.apache.kafka.common.network.{NetworkReceive, Selector}, kafka.networ
 
 from __future__ import annotations
 
-import logging
 import socket
 import struct
-from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
-from functools import partial, wraps
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from ..storage.pending import Pending
@@ -26,13 +22,11 @@ from ..wire.codec import DECODE_FAILURES, DecodeError, decode_error, encode_part
 from ..wire.errors import KafkaError
 from .api_table import API_VERSIONS_KEY, SERVED, Served
 from .context import RequestContext
-from .file_slice import FileSlice
+from .outgoing import CloseConnection, Outgoing, guarded
 
 if TYPE_CHECKING:
     from .broker import Broker
     from .server import Listener
-
-log = logging.getLogger("klamm.connection")
 
 #: One read of the socket. All connections share one buffer of this size: a frame is copied out of it once.
 READ_BYTES: Final = 262_144
@@ -42,8 +36,6 @@ FRAMES_A_TURN: Final = 64
 ANSWER_BYTES_A_TURN: Final = 1_048_576
 #: A parked connection goes on reading up to this, to notice that the client has gone.
 PARKED_READ_BYTES: Final = 65_536
-#: Bytes of files sent in one turn: so long as copying them takes, nobody else is served.
-FILE_BYTES_A_TURN: Final = 262_144
 
 _read_buffer = bytearray(READ_BYTES)
 _read_view = memoryview(_read_buffer)
@@ -52,13 +44,6 @@ _request_head = struct.Struct(">hhih").unpack_from
 _size = struct.Struct(">i").unpack_from
 _answer_head = struct.Struct(">ii").pack
 _flexible_answer_head = struct.Struct(">iix").pack
-
-#: For bytes that a file range follows: the kernel need not send them in a packet of their own.
-MORE: Final = getattr(socket, "MSG_MORE", 0)
-
-
-class CloseConnection(Exception):  # noqa: N818  # not an error of klamm's: how a connection ends
-    """Close the connection and say why in one log line."""
 
 
 def _behind_header_tags(frame: bytes | bytearray, position: int) -> int:
@@ -70,68 +55,31 @@ def _behind_header_tags(frame: bytes | bytearray, position: int) -> int:
         raise CloseConnection(str(error)) from None
 
 
-def _closing(callback: Callable[..., None]) -> Callable[..., None]:
-    """A callback of the loop whose failure ends its connection and nothing else."""
-
-    @wraps(callback)
-    def guarded(self: Connection, *arguments: Any) -> None:
-        try:
-            callback(self, *arguments)
-        except CloseConnection as reason:
-            # Requests before the bad one have their answers, as far as the socket takes them now.
-            with suppress(CloseConnection, OSError):
-                self._send()
-            self.close(str(reason))
-        except ConnectionError:
-            self.close()
-        except Exception:
-            # A fault of klamm's, or a disk's: the client sees a broken connection and may try again.
-            log.exception("closing connection from %s", self.peer)
-            self.close()
-
-    return guarded
-
-
-class Connection:
-    """`peer`: "host:port" for the log; `client_host`: "/host", as Kafka writes it in group descriptions."""
+class Connection(Outgoing):
+    """`client_host`: "/host", as Kafka writes it in group descriptions."""
 
     __slots__ = (
-        "answer_bytes",
-        "broker",
         "buffered",
         "client_host",
         "client_id",
         "client_id_bytes",
         "client_software",
-        "closed",
-        "fd",
         "frame",
         "frame_filled",
         "frame_size",
         "in_flight",
-        "interest",
         "last_active_ms",
         "listener",
-        "out",
-        "peer",
-        "reactor",
         "requests",
         "server_address",
-        "sock",
         "turn_queued",
-        "warming",
     )
 
     def __init__(self, broker: Broker, sock: socket.socket, listener: Listener) -> None:
-        self.broker = broker
-        self.reactor = broker.reactor
+        super().__init__(broker, sock)
         self.requests = broker.requests
-        self.sock = sock
-        self.fd = sock.fileno()
         self.listener = listener
-        host, port = sock.getpeername()[:2]
-        self.peer = f"{host}:{port}"
-        self.client_host = f"/{host}"
+        self.client_host = "/" + self.peer.rpartition(":")[0]
         self.server_address: tuple[str, int] = sock.getsockname()[:2]
         self.client_id: str | None = None
         self.client_id_bytes = b""
@@ -141,18 +89,13 @@ class Connection:
         self.frame_filled = 0
         self.frame_size = 0
         self.in_flight: Pending[Any] | None = None
-        self.out: deque[bytes | memoryview | FileSlice] = deque()  # not yet sent
-        self.answer_bytes = 0
-        self.interest = (True, False)
-        self.closed = False
         self.turn_queued = False
-        self.warming = False  # what is to be sent next is being brought into memory
         self.last_active_ms = broker.now_ms()
         self.reactor.register(self.fd, self)
 
     # --- reading --------------------------------------------------------------------------------------------------
 
-    @_closing
+    @guarded
     def on_readable(self) -> None:
         """The socket has bytes, or has ended."""
         if self.frame is not None:
@@ -240,7 +183,7 @@ class Connection:
             self.turn_queued = True
             self.reactor.soon(self._take_turn)
 
-    @_closing
+    @guarded
     def _take_turn(self) -> None:
         """Go on with buffered frames, in a later round than the one that left them."""
         self.turn_queued = False
@@ -312,7 +255,7 @@ class Connection:
         if not self.closed:
             self.reactor.soon(partial(self._finish, row, correlation_id, version, pending))
 
-    @_closing
+    @guarded
     def _finish(self, row: Served, correlation_id: int, version: int, pending: Pending[Any]) -> None:
         if self.closed:
             return
@@ -349,102 +292,9 @@ class Connection:
             self.out.append(b"".join(parts))
         self.answer_bytes += size
 
-    # --- sending --------------------------------------------------------------------------------------------------
-
-    def _send(self) -> None:
-        """Send what there is to send; what the socket does not take waits for `on_writable`."""
-        out = self.out
-        if not out or self.closed or self.warming:
-            return
-        budget = FILE_BYTES_A_TURN
-        while out:
-            head = out[0]
-            if isinstance(head, FileSlice):
-                sent = self._send_file(head, budget)
-                budget -= sent
-                if not sent or not budget:
-                    break
-            elif not self._send_bytes():
-                break
-        self.answer_bytes = 0
-        if out:
-            # A slow reader, or one with more than its share of a turn: nothing more is read from it or handled for it
-            # until it has taken its answers.
-            self._want(read=False, write=not self.warming)
-        elif self.interest != (True, False):
-            self._want(read=True, write=False)
-            self._queue_turn()
-
-    def _send_bytes(self) -> bool:
-        """Send the bytes that head the queue, joined; False if the socket is full. No file slice is the head."""
-        out = self.out
-        parts: list[bytes | memoryview] = []
-        while out and not isinstance(head := out[0], FileSlice):
-            parts.append(head)
-            out.popleft()
-        data = parts[0] if len(parts) == 1 else b"".join(parts)
-        try:
-            sent = self.sock.send(data, MORE if out else 0)
-        except (BlockingIOError, InterruptedError):
-            sent = 0
-        if sent < len(data):
-            out.appendleft(memoryview(data)[sent:])
-            return False
-        return True
-
-    def _send_file(self, part: FileSlice, budget: int) -> int:
-        """Send up to `budget` bytes of a file range, if they are in memory: how many went; 0 if the socket is full, or
-        has to wait for the device. The range is released when all of it is sent."""
-        size = min(part.remaining, budget)
-        if not part.is_warm(size):
-            self.warming = True
-            self.broker.warmer.run(part.warm_job(), self._on_warmed)
-            return 0
-        try:
-            sent = part.send(self.fd, size)
-        except (BlockingIOError, InterruptedError):
-            return 0
-        if not sent:
-            raise CloseConnection("a log file ended before a range of it was sent")
-        ahead = part.ahead_job()
-        if ahead is not None:
-            self.broker.warmer.run(ahead)
-        if not part.remaining:
-            self.out.popleft()
-            part.release()
-        return sent
-
-    @_closing
-    def _on_warmed(self) -> None:
-        """What is to be sent next is in memory now."""
-        self.warming = False
-        self._send()
-
-    @_closing
-    def on_writable(self) -> None:
-        """The socket takes bytes again."""
-        self._send()
-
-    def _want(self, *, read: bool, write: bool) -> None:
-        if self.interest != (read, write):
-            self.interest = (read, write)
-            self.reactor.want(self.fd, read=read, write=write)
-
     # --- the end --------------------------------------------------------------------------------------------------
 
-    def close(self, reason: str | None = None) -> None:
-        """Close the socket and let go of all that is held for it; `reason` makes a log line."""
-        if self.closed:
-            return
-        self.closed = True
-        if reason is not None:
-            log.info("closing connection from %s: %s", self.peer, reason)
-        self.reactor.forget(self.fd)
-        self.sock.close()
-        for item in self.out:
-            if isinstance(item, FileSlice):
-                item.release()
-        self.out.clear()
+    def _on_closed(self) -> None:
         self.buffered = b""
         self.frame = None
         if self.in_flight is not None:

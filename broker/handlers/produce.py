@@ -30,8 +30,8 @@ from ...wire.messages.produce import (
     ProduceResponse,
     TopicProduceResponse,
 )
-from ..connection import CloseConnection
 from ..context import RequestContext
+from ..outgoing import CloseConnection
 from ..partition import ATTRIBUTES_LOW, Partition
 from ..verification import Errors, ProducerBatch, Support, verify
 
