@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from . import checkpoints
@@ -57,14 +57,15 @@ def verify_alone(checker: Checker, path: str) -> None:
     verify_partition(checker, path, "", start)
 
 
-def verify_folder(checker: Checker, path: str) -> None:
-    """Checks a data folder with all of its partitions."""
+def verify_folder(checker: Checker, path: str, on_progress: Callable[[int, int], None]) -> None:
+    """Checks a data folder with all of its partitions; `on_progress(done, total)` before each of them."""
     partitions = _check_names(checker, path)
     node_id, directory_id = _identity(checker, path)
     found = {name: _offsets(checker, path, name) for name in _CHECKPOINTS}
     topics = _known_topics(checker, os.path.join(path, f"{METADATA_TOPIC}-0"))
     ranges: dict[tuple[str, int], LogRange] = {}
-    for (topic, partition), folder in partitions.items():
+    for done, ((topic, partition), folder) in enumerate(partitions.items()):
+        on_progress(done, len(partitions))
         inside = os.path.join(path, folder)
         topic_id = _topic_id(checker, inside, f"{folder}/")
         if topic_id is not None and topics is not None and topic != METADATA_TOPIC:

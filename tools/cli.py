@@ -38,34 +38,43 @@ class Command(NamedTuple):
 
 COMMANDS: Final[dict[str, Command]] = {
     "serve": Command("serve", "run a broker that any Kafka client can talk to"),
-    "console-producer": Command("console.producer", "lines of standard input become records"),
-    "console-consumer": Command("console.consumer", "records of topics on standard output"),
-    "dump-log": Command("dump_log", "print what stands in the files of a log, as Kafka's DumpLogSegments does"),
-    "log": Command("log_command", "check a data folder: every file against every other"),
-    "consumer-groups": Command("groups.command", "list, describe, reset and delete consumer groups"),
-    "config": Command("config_command", "every config: default, allowed values, what klamm does with it"),
-    "wire": Command("wire_command", "look up, decode and encode Kafka's protocol by hand"),
-    "topics": Command("admin.topics", "create, list, describe, alter and delete topics"),
-    "get-offsets": Command("admin.get_offsets", "offsets of partitions, by time"),
-    "delete-records": Command("admin.delete_records", "delete the records of partitions below an offset"),
-    "log-dirs": Command("admin.log_dirs", "what partitions take on the brokers' disks"),
-    "leader-election": Command("admin.leader_election", "have partitions elect their leader anew"),
-    "configs": Command("admin.configs", "configs of topics, brokers, groups, users and clients"),
-    "features": Command("admin.features", "levels of the cluster's features, shown and set"),
-    "consumer-perf-test": Command("perf.consumer", "how fast records can be consumed"),
-    "producer-perf-test": Command("perf.producer", "how fast records can be produced"),
-    "reassign-partitions": Command("admin.reassign", "move replicas between brokers and folders"),
-    "transactions": Command(
-        "admin.transactions", "transactions and producers: list, describe, abort, find hanging ones"
-    ),
-    "link-commands": Command("link_commands", "make kafka-topics.sh and the rest in a folder"),
-    "completion": Command("completion", "a script that has bash, zsh or fish complete all this"),
-    "cluster": Command("admin.cluster", "the cluster's id and endpoints; brokers to forget"),
     "storage": Command("admin.storage", "ids for clusters, and data folders that bear them"),
     "server-start": Command("start_stop", "a broker as kafka-server-start.sh starts it", "server_start"),
     "server-stop": Command("start_stop", "end the brokers that server-start started", "server_stop"),
     "zookeeper-server-start": Command("start_stop", "nothing, until it is stopped", "zookeeper_start"),
     "zookeeper-server-stop": Command("start_stop", "end that", "zookeeper_stop"),
+    "config": Command("config_command", "every config: default, allowed values, what klamm does with it"),
+    "link-commands": Command("link_commands", "make kafka-topics.sh and the rest in a folder"),
+    "console-producer": Command("console.producer", "lines of standard input become records"),
+    "console-consumer": Command("console.consumer", "records of topics on standard output"),
+    "get-offsets": Command("admin.get_offsets", "offsets of partitions, by time"),
+    "delete-records": Command("admin.delete_records", "delete the records of partitions below an offset"),
+    "producer-perf-test": Command("perf.producer", "how fast records can be produced"),
+    "consumer-perf-test": Command("perf.consumer", "how fast records can be consumed"),
+    "topics": Command("admin.topics", "create, list, describe, alter and delete topics"),
+    "configs": Command("admin.configs", "configs of topics, brokers, groups, users and clients"),
+    "consumer-groups": Command("groups.command", "list, describe, reset and delete consumer groups"),
+    "transactions": Command(
+        "admin.transactions", "transactions and producers: list, describe, abort, find hanging ones"
+    ),
+    "cluster": Command("admin.cluster", "the cluster's id and endpoints; brokers to forget"),
+    "features": Command("admin.features", "levels of the cluster's features, shown and set"),
+    "leader-election": Command("admin.leader_election", "have partitions elect their leader anew"),
+    "log-dirs": Command("admin.log_dirs", "what partitions take on the brokers' disks"),
+    "reassign-partitions": Command("admin.reassign", "move replicas between brokers and folders"),
+    "dump-log": Command("dump_log", "print what stands in the files of a log, as Kafka's DumpLogSegments does"),
+    "log": Command("log_command", "log verify: check every file of a data folder against every other"),
+    "wire": Command("wire_command", "look up, decode and encode Kafka's protocol by hand"),
+    "completion": Command("completion", "a script that has bash, zsh or fish complete all this"),
+}
+
+#: What the help puts above a command and those behind it.
+_HEADINGS: Final = {
+    "serve": "a broker",
+    "console-producer": "records, of any Kafka",
+    "topics": "a cluster, of any Kafka",
+    "dump-log": "files and bytes",
+    "completion": "the shell",
 }
 
 
@@ -104,8 +113,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _help() -> str:
-    lines = ["usage: klamm COMMAND ...", "", "klamm speaks Apache Kafka's wire protocol.", "", "commands:"]
-    lines += [f"  {name:<22} {command.summary}" for name, command in COMMANDS.items()]
+    lines = ["usage: klamm COMMAND ...", "", "klamm speaks Apache Kafka's wire protocol."]
+    for name, command in COMMANDS.items():
+        if name in _HEADINGS:
+            lines += ["", f"{_HEADINGS[name]}:"]
+        lines.append(f"  {name:<23} {command.summary}")
     lines += ["", "`klamm COMMAND --help` explains a command; `klamm --version` names the version.", ""]
     lines += ["A first minute:", "  klamm serve                    a broker on localhost:9092, data in ./klamm-data"]
     lines += ["  klamm serve --port 0 --ephemeral   on a free port, in a folder that goes with it"]

@@ -13,6 +13,7 @@ from typing import Final, NoReturn
 
 from ..storage.verify import verify
 from .cli import FAILED, OK, FailedError, UsageError
+from .progress import Progress
 
 _EXAMPLES: Final = """\
 examples:
@@ -44,7 +45,8 @@ def run(arguments: Sequence[str]) -> int:
     """`klamm log ARGUMENTS`. Returns the exit code. Raises UsageError, FailedError."""
     options = parser().parse_args(arguments)
     try:
-        findings, moving = verify(options.folder, deep=options.deep)
+        with Progress("partitions") as progress:
+            findings, moving = verify(options.folder, deep=options.deep, on_progress=progress.tick)
     except (OSError, ValueError) as error:
         raise FailedError(str(error)) from None
     for finding in findings:

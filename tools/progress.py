@@ -11,16 +11,18 @@ _CLEAR: Final = "\r\x1b[K"
 
 
 class Progress:
-    """`tick(done)` as often as one likes; a context, at whose end the line is gone. `off`: nothing is shown."""
+    """`tick(done)` as often as one likes, with the total if it is known only then; a context, at whose end the line is
+    gone. `off`: nothing is shown."""
 
-    def __init__(self, what: str, total: int, *, off: bool = False) -> None:
+    def __init__(self, what: str, total: int = 0, *, off: bool = False) -> None:
         self._what = what
         self._total = total
         self._shows = sys.stderr.isatty() and not off
         self._next_s = time.monotonic() + _INTERVAL_S
         self._shown = False
 
-    def tick(self, done: int) -> None:
+    def tick(self, done: int, total: int | None = None) -> None:
+        self._total = self._total if total is None else total
         if self._shows and (now_s := time.monotonic()) >= self._next_s:
             self._next_s = now_s + _INTERVAL_S
             self._shown = True

@@ -271,7 +271,10 @@ def test_damage_is_found_and_named(case: str, folder: Path) -> None:
 
 
 def test_kafkas_folder_has_no_findings() -> None:
-    assert verify(str(KAFKAS_FOLDER), deep=True) == ([], False)
+    heard: list[tuple[int, int]] = []
+    assert verify(str(KAFKAS_FOLDER), deep=True, on_progress=lambda *at: heard.append(at)) == ([], False)
+    assert heard
+    assert heard == [(done, len(heard)) for done in range(len(heard))]
     assert verify(str(KAFKAS_FOLDER / "written-by-kafka-0"), deep=True) == ([], False)
 
 
