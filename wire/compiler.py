@@ -23,7 +23,7 @@ from .declare import Row
 
 #: How many objects a request may bring: items of arrays (a struct counts with its lists and structs, `schema.weight`)
 #: and tagged fields. Without a bound, a frame of 15 MB of empty structs would stall every other connection for seconds;
-#: with it, the dearest request of 4.3.1 takes some 50 ms (`python -m klamm.tools.bench_wire --stall` measures
+#: with it, the dearest request of 4.3.1 takes some 50 ms (`python -m compat_tests.bench.wire --stall` measures
 #: all). Kafka has no such limit.
 MAX_REQUEST_OBJECTS = 50_000
 #: The same for what a peer that was asked sends back, and for records of our own logs.

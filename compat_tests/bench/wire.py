@@ -1,6 +1,6 @@
-"""Speed of the wire: `python -m klamm.tools.bench_wire [--stall] [--first-use] [--import]`, all of it without options.
+"""Speed of the wire: `python -m compat_tests.bench.wire [--stall] [--first-use] [--import]`, all of it without options.
 
-- Compiled codecs beside hand-written ones (`bench_wire_by_hand.py`), in turns in one run, the best of each.
+- Compiled codecs beside hand-written ones (`by_hand/`), in turns in one run, the best of each.
 - What the first use of a message costs: its schema, its decoder, its encoder.
 - What a maximal request of the smallest elements costs, for each array of each request: the time for which one frame
   keeps the loop from other connections.
@@ -17,15 +17,18 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from ..wire.apis import APIS
-from ..wire.codec import compiled_decoder, compiled_encoder, decode, encode
-from ..wire.compile_decoder import compile_decoder
-from ..wire.compile_encoder import compile_encoder
-from ..wire.compiler import MAX_REQUEST_OBJECTS
-from ..wire.declare import Message, Row, Struct
-from ..wire.messages import fetch, metadata, produce
-from ..wire.schema import ArrayOf, NullableStruct, TagSection, make_schema, unnamed, weight
-from . import bench_wire_by_hand as by_hand
+from klamm.wire.apis import APIS
+from klamm.wire.codec import compiled_decoder, compiled_encoder, decode, encode
+from klamm.wire.compile_decoder import compile_decoder
+from klamm.wire.compile_encoder import compile_encoder
+from klamm.wire.compiler import MAX_REQUEST_OBJECTS
+from klamm.wire.declare import Message, Row, Struct
+from klamm.wire.messages import fetch, metadata, produce
+from klamm.wire.schema import ArrayOf, NullableStruct, TagSection, make_schema, unnamed, weight
+
+from .by_hand import fetch as fetch_by_hand
+from .by_hand import metadata as metadata_by_hand
+from .by_hand import produce as produce_by_hand
 
 ROUNDS = 40
 CALLS = 500
@@ -58,8 +61,8 @@ def cases() -> list[Case]:
                 ],
             ),
             9,
-            by_hand.decode_produce,
-            by_hand.encode_produce,
+            produce_by_hand.decode_produce,
+            produce_by_hand.encode_produce,
         ),
         Case(
             "Produce v9 response",
@@ -72,8 +75,8 @@ def cases() -> list[Case]:
                 ]
             ),
             9,
-            by_hand.decode_produce_answer,
-            by_hand.encode_produce_answer,
+            produce_by_hand.decode_produce_answer,
+            produce_by_hand.encode_produce_answer,
         ),
         Case(
             "Fetch v12 request",
@@ -88,8 +91,8 @@ def cases() -> list[Case]:
                 ],
             ),
             12,
-            by_hand.decode_fetch,
-            by_hand.encode_fetch,
+            fetch_by_hand.decode_fetch,
+            fetch_by_hand.encode_fetch,
         ),
         Case(
             "Fetch v12 response",
@@ -107,15 +110,15 @@ def cases() -> list[Case]:
                 ],
             ),
             12,
-            by_hand.decode_fetch_answer,
-            by_hand.encode_fetch_answer,
+            fetch_by_hand.decode_fetch_answer,
+            fetch_by_hand.encode_fetch_answer,
         ),
         Case(
             "Metadata v9 request",
             metadata.MetadataRequest(topics=[metadata.MetadataRequestTopic(name="orders")]),
             9,
-            by_hand.decode_metadata,
-            by_hand.encode_metadata,
+            metadata_by_hand.decode_metadata,
+            metadata_by_hand.encode_metadata,
         ),
         Case(
             "Metadata v9 response",
@@ -135,8 +138,8 @@ def cases() -> list[Case]:
                 ],
             ),
             9,
-            by_hand.decode_metadata_answer,
-            by_hand.encode_metadata_answer,
+            metadata_by_hand.decode_metadata_answer,
+            metadata_by_hand.encode_metadata_answer,
         ),
     ]
 
@@ -318,7 +321,7 @@ def print_imports() -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m klamm.tools.bench_wire", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m compat_tests.bench.wire", description=__doc__)
     parts: dict[str, Callable[[], None]] = {
         "codecs": print_codecs,
         "first-use": print_first_use,
