@@ -19,12 +19,14 @@ LIMIT_S = 60
 
 
 class Process:
-    """`python -m klamm ARGUMENTS` in `folder`. `variables`: set for it; no KAFKA_* variable of ours reaches it."""
+    """`python -m klamm ARGUMENTS` in `folder`. `variables`: set for it; no KAFKA_* variable of ours reaches it.
+    `limits`: what a shell is told before it becomes that process, such as "ulimit -n 64"."""
 
-    def __init__(self, folder: Path, arguments: list[str], variables: dict[str, str]) -> None:
+    def __init__(self, folder: Path, arguments: list[str], variables: dict[str, str], limits: str | None) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("KAFKA_")}
+        shell = [] if limits is None else ["sh", "-c", limits + ' && exec "$@"', "sh"]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "klamm", *arguments],
+            [*shell, sys.executable, "-m", "klamm", *arguments],
             cwd=folder,
             env={**environment, **variables},
             stdin=subprocess.DEVNULL,
@@ -65,11 +67,11 @@ class Process:
 
 @pytest.fixture
 def klamm(tmp_path: Path) -> Iterator[Callable[..., Process]]:
-    """klamm(*arguments, **variables) -> Process, in the test's own folder."""
+    """klamm(*arguments, limits=None, **variables) -> Process, in the test's own folder."""
     started: list[Process] = []
 
-    def start(*arguments: str, **variables: str) -> Process:
-        started.append(Process(tmp_path, [str(argument) for argument in arguments], variables))
+    def start(*arguments: str, limits: str | None = None, **variables: str) -> Process:
+        started.append(Process(tmp_path, [str(argument) for argument in arguments], variables, limits))
         return started[-1]
 
     yield start
