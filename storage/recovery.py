@@ -44,9 +44,9 @@ Visit = Callable[[Segment, int, BatchHeader], None]
 
 class FolderListing:
     """Base offsets of the segments and offsets of the producer snapshots in a partition's folder, ascending;
-    `transactions`: base offsets of the segments that have a transaction index."""
+    `indexed`, `transactions`: base offsets of the segments that have both indexes, and a transaction index."""
 
-    __slots__ = ("segments", "snapshots", "transactions")
+    __slots__ = ("indexed", "segments", "snapshots", "transactions")
 
     def __init__(self, files: Files, folder: str) -> None:
         """Removes what a crash left behind: temporary files, indexes without their log. Ends a compaction that was
@@ -62,6 +62,7 @@ class FolderListing:
                 by_suffix.setdefault(suffix, []).append(int(stem))
         self.segments = sorted(by_suffix.get(LOG_SUFFIX, []))
         self.snapshots = sorted(by_suffix.get(SNAPSHOT_SUFFIX, []))
+        self.indexed = set(by_suffix.get(INDEX_SUFFIX, ())) & set(by_suffix.get(TIME_INDEX_SUFFIX, ()))
         self.transactions = frozenset(by_suffix.get(TRANSACTION_INDEX_SUFFIX, ()))
         logs = set(self.segments)
         for suffix in (INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX):
@@ -154,6 +155,9 @@ def recover_log(cache: HandleCache, folder: str, config: LogConfig, trusted_offs
             for _, header in segment.headers():
                 leader_epochs.assign(header.partition_leader_epoch, header.base_offset)
     first = segments.number_of(trusted_offset)
+    if verify and segments.bases and segments.bases[first] not in listing.indexed:
+        # Who lost an index may have lost its transaction index too: all are made again (LogLoader.loadSegmentFiles).
+        trusted_offset = segments.bases[first]
     # What is behind the trusted offset loses its transaction index: the producers must be known as they were there or
     # before, and their later snapshots are made again on the way.
     trusted_from = max(trusted_offset, segments.bases[first]) if verify and segments.bases else NEWEST

@@ -214,11 +214,12 @@ class LogMachine(RuleBasedStateMachine):
     @rule(share=st.floats(0, 1))
     def delete_before(self, share: float) -> None:
         offset = self.start + int((self.end - self.start) * share)
+        moves = offset > self.start
         assert self.log.delete_before(offset) == offset
         self.start = offset
         assert self.saved[1] == offset or offset == 0 or self.log.log_start_offset == offset
-        # Segments that lie before the start whole are gone.
-        assert all(base > offset for base in self.log.segment_offsets[1:2])
+        # Segments that lie before the start whole are gone. (One that became such by a roll waits for the next time.)
+        assert not moves or all(base > offset for base in self.log.segment_offsets[1:2])
 
     @rule()
     def retain(self) -> None:
