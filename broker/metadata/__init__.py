@@ -11,6 +11,5 @@
 - `producer_ids.py`: ids handed out from blocks that the log reserves.
 - `topic_names.py`, `uuids.py`: what a topic may be called, and ids.
 
-Left out: snapshots (the log is replayed whole, and grows with each change), RegisterController, and the records of
-access control and tokens, which are kept in the log and passed over.
+Left out: RegisterController, and the records of access control and tokens, which are kept in the log and passed over.
 """

@@ -7,8 +7,10 @@
 It speaks to any Kafka: each connection asks for the broker's versions first, and every request goes out in the highest
 version that both know. Everything blocks; a deadline bounds every call.
 
-Left out: TLS and SASL (a `security.protocol` other than PLAINTEXT is refused by name), several requests in flight on
-one connection. Clients that send and read records are built on it; it has no buffers of its own.
+Clients that send and read records are built on it; it has no buffers of its own. `pipeline.py` has several requests in
+flight on a connection.
+
+Left out: TLS and SASL (a `security.protocol` other than PLAINTEXT is refused by name).
 """
 
 from __future__ import annotations
