@@ -11,6 +11,8 @@ from pathlib import Path
 
 from klamm.broker.api_table import SERVED
 from klamm.broker.config.config import differences
+from klamm.tools.cli import COMMANDS
+from klamm.tools.completion import words_of
 from klamm.tools.config_command import markdown
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -128,6 +130,20 @@ def test_the_tables_of_configs_are_those_of_the_code() -> None:
 def write(page: Path, title: str, text: str) -> None:
     """Everything behind `title` becomes `text`."""
     page.write_text(page.read_text(encoding="utf-8").split(title)[0] + title + text, encoding="utf-8")
+
+
+def test_the_table_of_commands_has_them_all() -> None:
+    table = (DOCS / "commands.md").read_text(encoding="utf-8").split("\n## ")[0]
+    first_cells = "".join(re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE))
+    assert set(re.findall(r"`([a-z-]+)(?: verify)?`", first_cells)) == set(COMMANDS)
+
+
+def test_every_option_of_storage_and_config_is_in_its_table() -> None:
+    text = (DOCS / "commands.md").read_text(encoding="utf-8")
+    for command in ("storage", "config"):
+        section = text.split(f"## `klamm {command}`\n")[1].split("\n## ")[0]
+        ours = {word.text for word in words_of(command) if word.text.startswith("--")}
+        assert ours - set(re.findall(r"`(--[a-z-]+)`", section)) - {"--help"} == set(), command
 
 
 if __name__ == "__main__":
