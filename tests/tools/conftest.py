@@ -22,7 +22,9 @@ class Process:
     """`python -m klamm ARGUMENTS` in `folder`. `variables`: set for it; no KAFKA_* variable of ours reaches it.
     `limits`: what a shell is told before it becomes that process, such as "ulimit -n 64"."""
 
-    def __init__(self, folder: Path, arguments: list[str], variables: dict[str, str], limits: str | None) -> None:
+    def __init__(
+        self, folder: Path, arguments: list[str], variables: dict[str, str], limits: str | None = None
+    ) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("KAFKA_")}
         shell = [] if limits is None else ["sh", "-c", limits + ' && exec "$@"', "sh"]
         self.process = subprocess.Popen(
