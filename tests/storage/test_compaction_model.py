@@ -1,4 +1,8 @@
-"""Compaction against a model that decodes everything (compaction_model.py), pass after pass, over random logs."""
+"""Compaction against a model that decodes everything (compaction_model.py), among all else that befalls a log.
+
+Appends, gaps, transactions, truncation, DeleteRecords, retention, kills, restarts and compactions come in any order,
+and some compactions are cut short by one of the others. (Logs that are not compacted: test_log_model.py.)
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 
 from klamm.storage.checks import Origin
+from klamm.storage.cleanable import Cleanable
 from klamm.storage.cleaner_config import CleanerConfig
 from klamm.storage.config import LogConfig
 from klamm.storage.files import Files
@@ -22,6 +27,8 @@ from klamm.wire.compression import Codec
 from klamm.wire.records import Record, encode_batch, encode_end_txn_marker
 
 from .compaction_model import Kept, compacted
+
+RETENTION_BYTES = 2500
 
 PLAIN = (-1, 10, 11)
 TRANSACTIONAL = (20, 21)
@@ -46,7 +53,9 @@ appends = st.tuples(
 )
 ends = st.tuples(st.just("end"), st.sampled_from(TRANSACTIONAL), st.booleans(), st.just(0))
 gaps = st.tuples(st.just("gap"), records, st.integers(1, 200), st.just(0))
-cuts = st.tuples(st.sampled_from(["truncate", "delete", "crash"]), st.floats(0, 1), st.just(0), st.just(0))
+CUTS = ("truncate", "delete", "retain", "crash", "restart")
+cuts = st.tuples(st.sampled_from(CUTS), st.floats(0, 1), st.just(0), st.just(0))
+interrupted = st.tuples(st.just("interrupted"), st.sampled_from(CUTS), st.floats(0, 1), st.integers(0, 3))
 compactions = st.tuples(st.just("compact"), st.integers(0, 2000), st.just(0), st.just(0))
 
 
@@ -56,7 +65,8 @@ class Bench:
     def __init__(self, folder: Path, segment_bytes: int, append_time: bool) -> None:
         self.folder = folder
         self.config = LogConfig(
-            cleanup_policy=("compact",),
+            cleanup_policy=("compact", "delete"),
+            retention_bytes=RETENTION_BYTES,
             segment_bytes=segment_bytes,
             index_interval_bytes=100,
             delete_retention_ms=1000,
@@ -112,7 +122,7 @@ class Bench:
         self.log.high_watermark = self.log.log_end_offset
 
     def cut(self, how: str, share: float) -> None:
-        """The log loses its end or its beginning, or the process is killed."""
+        """The log loses its end or its beginning, or the process ends, by itself or killed."""
         before = [(Kept.of(batch).header, batch) for batch in self.batches()]
         start, end = self.log.log_start_offset, self.log.log_end_offset
         offset = start + int((end - start) * share)
@@ -124,10 +134,23 @@ class Bench:
         elif how == "delete":
             self.log.delete_before(offset)
             assert self.batches() == [batch for header, batch in before if header.last_offset >= offset]
+        elif how == "retain":
+            self.log.apply_retention(self.now_ms)
+            assert start <= self.log.log_start_offset <= end
+            assert (
+                len(self.log.segment_offsets) == 1 or self.log.size_bytes < RETENTION_BYTES + self.config.segment_bytes
+            )
+            assert self.batches() == [
+                batch for header, batch in before if header.last_offset >= self.log.log_start_offset
+            ]
         else:
-            self.log.discard()
-            self.log = self.open(False, self.log.first_dirty_offset, start)
+            if how == "restart":
+                self.log.close()
+            else:
+                self.log.discard()
+            self.log = self.open(how == "restart", self.log.first_dirty_offset, start)
             assert self.batches() == [batch for _, batch in before]
+            assert (self.log.log_start_offset, self.log.log_end_offset) == (start, end)
         self.sequences = {
             producer: sequence + 1 for producer, sequence in last_sequences(self.log).items() if sequence >= 0
         }
@@ -147,14 +170,34 @@ class Bench:
                 offset = header.last_offset + 1
         return found
 
+    def expected(self, before: list[bytes], part: Cleanable) -> list[Kept]:
+        """What a compaction that begins now makes of the batches below `part.end_offset`."""
+        start, first = self.log.log_start_offset, self.log.segment_offsets[0]
+        data = (self.folder / f"{first:020d}.log").read_bytes()
+        # What nobody reads any more still counts for the markers behind it.
+        unread = [
+            data[position : position + header.size_bytes]
+            for position, header in iter_batches(data)
+            if header.last_offset < start
+        ]
+        made = compacted(
+            unread + before,
+            first_dirty_offset=part.first_dirty_offset,
+            end_offset=part.end_offset,
+            last_records={
+                producer: (entry.batches[-1].last_offset if entry.batches else -1, entry.epoch)
+                for producer, entry in self.log.producers.entries.items()
+            },
+            now_ms=self.now_ms,
+            delete_retention_ms=self.config.delete_retention_ms,
+        )
+        return [batch for batch in made if batch.header.last_offset >= start]
+
     def compact(self, cleaner: CleanerConfig | None = None) -> None:
         part = self.log.cleanable(self.now_ms)
         assert part is not None
         before = self.batches()
-        last_records = {
-            producer: (entry.batches[-1].last_offset if entry.batches else -1, entry.epoch)
-            for producer, entry in self.log.producers.entries.items()
-        }
+        expected = self.expected(before, part)
         end = self.log.log_end_offset
         job = self.log.begin_compaction(self.now_ms, cleaner or CleanerConfig())
         assert (job is None) == (part.dirty_bytes == 0)
@@ -173,14 +216,6 @@ class Bench:
         assert after[len(after) - len(untouched) :] == untouched
         if job.stats.end_offset < part.end_offset:
             return  # the map was full: what is left is for the passes after this
-        expected = compacted(
-            before,
-            first_dirty_offset=part.first_dirty_offset,
-            end_offset=part.end_offset,
-            last_records=last_records,
-            now_ms=self.now_ms,
-            delete_retention_ms=self.config.delete_retention_ms,
-        )
         got = changed[: len(after) - len(untouched)]
         assert [summary(batch) for batch in got] == [summary(batch) for batch in expected]
         # A batch of which all stays has not one byte changed.
@@ -189,6 +224,38 @@ class Bench:
             whole = next(Kept.of(one) for one in before if Kept.of(one).header.base_offset == model.header.base_offset)
             if whole.header.records_count == model.header.records_count and whole.horizon_ms == model.horizon_ms:
                 assert batch in originals
+
+    def compact_interrupted(self, how: str, share: float, groups: int) -> None:
+        """After `groups` groups of segments were replaced, and one more is ready to be, a cut comes in between."""
+        part = self.log.cleanable(self.now_ms)
+        assert part is not None
+        before = self.batches()
+        expected = self.expected(before, part)
+        job = self.log.begin_compaction(self.now_ms, CleanerConfig())
+        if job is None:
+            return
+        job.run()
+        while groups and job.finish():
+            job.run()
+            groups -= 1
+        self.cut(how, share)
+        if how not in ("crash", "restart"):
+            while job.finish():  # a cut that takes no segment away does not abort it
+                job.run()
+            assert self.log.cleanable(self.now_ms) is not None  # the next one may begin
+        # Each batch is as it was, or as the whole compaction would have left it; nothing else is gone.
+        originals = {summary(batch)[0]: summary(batch) for batch in map(Kept.of, before)}
+        cleaned = {summary(batch)[0]: summary(batch) for batch in expected}
+        start, end = self.log.log_start_offset, self.log.log_end_offset
+        got = {summary(batch)[0]: summary(batch) for batch in map(Kept.of, self.batches())}
+        assert list(got) == sorted(got)
+        for offset, batch in got.items():
+            assert batch in (originals[offset], cleaned.get(offset))
+        stays = [batch for batch in map(Kept.of, before) if start <= batch.header.last_offset < end]
+        for header in (batch.header for batch in stays):
+            assert header.base_offset in got or (
+                header.base_offset < part.end_offset and header.base_offset not in cleaned
+            )
 
 
 def summary(batch: Kept) -> tuple[object, ...]:
@@ -211,7 +278,9 @@ def summary(batch: Kept) -> tuple[object, ...]:
 
 @settings(max_examples=int(os.environ.get("KLAMM_COMPACTION_EXAMPLES", "60")), deadline=None)
 @given(
-    steps=st.lists(st.one_of(appends, appends, appends, ends, gaps, compactions, cuts), min_size=5, max_size=40),
+    steps=st.lists(
+        st.one_of(appends, appends, appends, ends, gaps, compactions, cuts, interrupted), min_size=5, max_size=40
+    ),
     segment_bytes=st.integers(300, 1500),
     append_time=st.booleans(),
 )
@@ -226,18 +295,37 @@ def test_random_logs(steps: list[tuple[str, object, object, object]], segment_by
                     bench.append(first, second, third)  # type: ignore[arg-type]
             elif name == "end":
                 bench.end(first, second)  # type: ignore[arg-type]
-            elif name in ("truncate", "delete", "crash"):
+            elif name == "interrupted":
+                bench.compact_interrupted(first, second, third)  # type: ignore[arg-type]
+            elif name in CUTS:
                 bench.cut(name, first)  # type: ignore[arg-type]
             elif name == "gap":
                 bench.gap(first, second)  # type: ignore[arg-type]
             else:
                 bench.now_ms += first  # type: ignore[operator]
                 bench.compact()
+        check_times(bench)
         check_reopened(bench)
+        check_times(bench)
         check_files(bench)
     finally:
         bench.log.discard()
         shutil.rmtree(folder)
+
+
+def check_times(bench: Bench) -> None:
+    """The first record at or after a time is found, in whichever segment it is now."""
+    log = bench.log
+    live = [
+        record
+        for batch in map(Kept.of, bench.batches())
+        for record in batch.records
+        if record.offset >= log.log_start_offset
+    ]
+    for timestamp_ms in {0, *(record.timestamp_ms + more for record in live for more in (0, 1))}:
+        expected = next((record for record in live if record.timestamp_ms >= timestamp_ms), None)
+        found = log.offset_for_timestamp(timestamp_ms)
+        assert found[:2] == ((expected.timestamp_ms, expected.offset) if expected else (-1, -1))
 
 
 def check_reopened(bench: Bench) -> None:

@@ -1,4 +1,7 @@
-"""The log against a list: any order of appends, rolls, truncations, removals, crashes and lookups."""
+"""The log against a list: any order of appends, rolls, truncations, removals, crashes and lookups.
+
+With compactions among them: test_compaction_model.py.
+"""
 
 from __future__ import annotations
 

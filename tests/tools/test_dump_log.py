@@ -142,9 +142,48 @@ FILES: dict[str, Callable[[], bytes]] = {
 }
 
 
+def compacted_partition(folder: Path) -> None:
+    """Thinned and empty batches, gaps, delete horizons, an aborted transaction, indexes made anew."""
+    config = LogConfig(cleanup_policy=("compact",), segment_bytes=3000, index_interval_bytes=300)
+    data_folder = DataFolder(str(folder / "compacting"), node_id=1)
+    log = data_folder.create("t", 0, bytes(range(16)), config, 1000)
+    for number in range(60):
+        records = [
+            Record(b"key-%d" % (number * step % 17), None if number % 8 == 0 else b"v" * 90, timestamp_ms=1000 + number)
+            for step in (1, 2, 5)
+        ]
+        producer = 7 + number % 3
+        batch = encode_batch(
+            records,
+            codec=list(Codec)[number % 5],
+            producer_id=producer,
+            producer_epoch=0,
+            base_sequence=3 * (number // 3),
+            transactional=producer == 9,
+        )
+        log.append_as_leader(batch, leader_epoch=0, now_ms=1000)
+        if number == 1:
+            once = encode_batch(records, producer_id=6, producer_epoch=0, base_sequence=0)
+            log.append_as_leader(once, leader_epoch=0, now_ms=1000)  # stays as an empty batch
+        if producer == 9:
+            marker = encode_end_txn_marker(
+                commit=number % 2 == 0, producer_id=9, producer_epoch=0, coordinator_epoch=0, timestamp_ms=1000
+            )
+            log.append_as_leader(marker, leader_epoch=0, now_ms=1000, origin=Origin.COORDINATOR)
+        log.high_watermark = log.log_end_offset
+        if number in (30, 50):
+            job = log.begin_compaction(1000)
+            assert job is not None
+            job.run()
+            while job.finish():
+                job.run()
+    data_folder.close()
+    (folder / "compacting" / "t-0").rename(folder / "compacted")
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder for each of FILES, one with a partition of Kafka's, and one of ours with transactions and indexes."""
+    """A folder for each of FILES, one with a partition of Kafka's, and two of ours: with transactions, compacted."""
     for name, content in FILES.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / LOG).write_bytes(content())
@@ -175,6 +214,7 @@ def folder(tmp_path: Path) -> Path:
                 )
     data_folder.close()
     (tmp_path / "data" / "t-0").rename(tmp_path / "ours")
+    compacted_partition(tmp_path)
     damaged = tmp_path / "damaged"
     shutil.copytree(KAFKAS_PARTITION, damaged)
     index = bytearray((damaged / "00000000000000000000.index").read_bytes())
@@ -209,6 +249,8 @@ CASES = {
     "verify": (("kafkas", "ours"), ("--verify-index-only",)),
     "sanity": (("kafkas",), ("--index-sanity-check",)),
     "damaged indexes": (("damaged",), ()),
+    "compacted": (("compacted",), ()),
+    "compacted, contents": (("compacted",), ("--print-data-log",)),
 }
 
 
@@ -268,6 +310,24 @@ def test_indexes_snapshot_and_transactions(folder: Path, capsys: pytest.CaptureF
         "1700000010623 firstSequence: 397 lastSequence: 399 lastOffset: 399 offsetDelta: 2 timestamp: 1700000010623"
     ) in lines
     assert "version: 0 producerId: 7 firstOffset: 0 lastOffset: 3 lastStableOffset: 4" in lines
+
+
+def test_a_compacted_log(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert dump_log.run(["--deep-iteration", "--files", files_of(folder, "compacted")]) == 0
+    captured = capsys.readouterr()
+    batches = [line for line in captured.out.splitlines() if line.startswith("baseOffset: ")]
+    assert any(" count: 0 " in line for line in batches)
+    assert any(" count: 1 " in line for line in batches)
+    assert any("deleteHorizonMs: OptionalLong[86401000] " in line for line in batches)
+    assert all(line.endswith(" isvalid: true") for line in batches)
+    # As Kafka's, it takes for damage the gaps, and time index entries of batches that are empty now.
+    complaints = [line for line in captured.err.splitlines() if "is followed by" not in line]
+    assert {line.partition(":")[0].partition(" in ")[0].strip() for line in complaints} == {
+        "Non-consecutive offsets",
+        "Found timestamp mismatch",
+        "Index timestamp",
+    }
+    assert all(line.endswith("log timestamp: -1") for line in complaints if "Index timestamp" in line)
 
 
 def test_decoders(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
