@@ -129,6 +129,8 @@ class Bench:
         if how == "truncate":
             # Where a batch ends: an end in a gap would be forgotten by a crash.
             offset = max([start, *(header.last_offset + 1 for header, _ in before if header.last_offset < offset)])
+            if offset == start and start != self.log.segment_offsets[0]:
+                return  # so would this one, and the producers with it, as all that is left is before the start
             self.log.truncate_to(offset, self.now_ms)
             assert self.batches() == [batch for header, batch in before if header.last_offset < offset]
         elif how == "delete":
