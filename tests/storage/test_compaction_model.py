@@ -334,8 +334,14 @@ def check_reopened(bench: Bench) -> None:
     """A crash, then a clean end: the same log, and producers that go on where they were."""
     before, end, dirty = bench.batches(), bench.log.log_end_offset, bench.log.first_dirty_offset
     start = bench.log.log_start_offset
-    sequences = last_sequences(bench.log)
     headers = [Kept.of(batch).header for batch in before]
+    # A truncation goes back to a producer snapshot, which knows batches that compaction took; a recovery does not.
+    ends = {(header.producer_id, header.last_offset) for header in headers}
+    sequences = {
+        producer: entry.last_sequence
+        for producer, entry in bench.log.producers.entries.items()
+        if entry.batches and (producer, entry.batches[-1].last_offset) in ends
+    }
     # Those of which no batch is left need not be known: a recovery makes the index from what there is.
     needed = {
         (one.producer_id, one.last_offset)
@@ -353,7 +359,7 @@ def check_reopened(bench: Bench) -> None:
         bench.log = bench.open(clean, dirty, start)
         assert bench.batches() == before
         assert bench.log.log_end_offset == end
-        assert last_sequences(bench.log) == sequences
+        assert sequences.items() <= last_sequences(bench.log).items()
         known = {(one.producer_id, one.last_offset) for one in bench.log.aborted_transactions(0, end)}
         assert needed <= known
 
