@@ -14,9 +14,9 @@ from klamm.coordinator.shard import Shard
 from .bench import Bench
 
 
-def id_of(topic: str) -> bytes:
-    """Every topic has an id, made from its name."""
-    return uuid.uuid5(uuid.NAMESPACE_DNS, topic).bytes
+def id_of(topic: str, time: int = 1) -> bytes:
+    """Every topic has an id, made from its name; a topic that is made once more has another."""
+    return uuid.uuid5(uuid.NAMESPACE_DNS, topic if time == 1 else f"{topic} {time}").bytes
 
 
 class Topics:
@@ -24,6 +24,7 @@ class Topics:
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
+        self.times_made: dict[str, int] = {}
         self.configs: dict[str, dict[str, int]] = {}
         self.version = self.topics_changed_at = self.topics_created_at = 0
 
@@ -32,6 +33,7 @@ class Topics:
         self.topics_changed_at = self.version
         if name not in self.counts:
             self.topics_created_at = self.version
+            self.times_made[name] = self.times_made.get(name, 0) + 1
         self.counts[name] = partitions
 
     def delete(self, name: str) -> None:
@@ -43,16 +45,20 @@ class Topics:
         return self.counts
 
     def topic_id(self, name: str) -> bytes | None:
-        return id_of(name) if name in self.counts else None
+        return id_of(name, self.times_made[name]) if name in self.counts else None
+
+    def ids_of(self, name: str) -> set[bytes]:
+        """All that the topic has ever had."""
+        return {id_of(name, time + 1) for time in range(self.times_made.get(name, 0))}
 
     def topic_name(self, topic_id: bytes) -> str | None:
-        return next((name for name in self.counts if id_of(name) == topic_id), None)
+        return next((name for name in self.counts if self.topic_id(name) == topic_id), None)
 
     def partition_count(self, topic_id: bytes) -> int:
         return self.counts.get(self.topic_name(topic_id) or "", 0)
 
     def topic_hash(self, name: str) -> int:
-        return topic_hash(name, id_of(name), [[]] * self.counts[name])
+        return topic_hash(name, id_of(name, self.times_made[name]), [[]] * self.counts[name])
 
     def group_config(self, group_id: str, name: str) -> int | None:
         return self.configs.get(group_id, {}).get(name)

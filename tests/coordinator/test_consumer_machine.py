@@ -29,7 +29,7 @@ from klamm.wire.messages.consumer_group_heartbeat import (
     TopicPartitions,
 )
 
-from .consumer_bench import ConsumerBench, id_of
+from .consumer_bench import ConsumerBench
 
 CLIENTS = ("a", "b", "c", "d")
 TOPICS = ("t", "u")
@@ -252,7 +252,7 @@ class ConsumerGroups(RuleBasedStateMachine):
         assert len(planned) == len(set(planned))
         for member_id, target in group.target.items():
             names = subscribed_topics(group.members[member_id], group.regexes)
-            assert set(target) <= {id_of(name) for name in names}
+            assert set(target) <= {topic_id for name in names for topic_id in self.bench.topics.ids_of(name)}
 
     @invariant()
     def epochs_do_not_go_back(self) -> None:
@@ -291,7 +291,9 @@ class ConsumerGroups(RuleBasedStateMachine):
         assert group is not None
         assert group.state.value == "Stable"
         everything = {
-            (id_of(name), index) for name, count in self.bench.topics.counts.items() for index in range(count)
+            (self.bench.topics.topic_id(name), index)
+            for name, count in self.bench.topics.counts.items()
+            for index in range(count)
         }
         assert {place for client in self.clients.values() for place in client.owned} == everything
         self.a_partition_has_one_owner()
