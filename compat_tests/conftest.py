@@ -18,6 +18,8 @@ from .support import Broker, Klamm
 HERE = Path(__file__).resolve().parent
 # Seconds a test may take with its fixtures before it fails. A real Kafka starts in 5 s and a few tests restart it.
 BOUND_S = {"klamm": 60, "kafka": 180}
+#: For tests that look for examples at random: an alarm in the midst of that is told as nonsense.
+SEARCH_BOUND_S = 400
 # Small and quick to start: the oracle is asked for answers here, not for speed.
 ORACLE_JVM = ("-Xmx512M", "-XX:TieredStopAtLevel=1")
 # After a kill -9 Kafka refuses its own broker until the dead one's session (9 s) has timed out.
@@ -174,7 +176,8 @@ def _log_since(path: Path, seen: int) -> str:
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Fails what runs longer than its bound; the alarm interrupts setup, test or teardown."""
     marker = item.get_closest_marker("bounded")
-    bound_s = max(BOUND_S[_broker_kind(item)], marker.args[0] if marker else 0)
+    searches = item.get_closest_marker("hypothesis") is not None
+    bound_s = max(BOUND_S[_broker_kind(item)], SEARCH_BOUND_S * searches, marker.args[0] if marker else 0)
 
     def on_alarm(_number: int, _frame: FrameType | None) -> None:
         raise TimeoutError(f"this test ran longer than {bound_s} s")
