@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -14,9 +15,11 @@ from klamm.coordinator.shard import Shard
 from .bench import Bench
 
 
-def id_of(topic: str, time: int = 1) -> bytes:
-    """Every topic has an id, made from its name; a topic that is made once more has another."""
-    return uuid.uuid5(uuid.NAMESPACE_DNS, topic if time == 1 else f"{topic} {time}").bytes
+def id_of(topic: str, life: int = 0) -> bytes:
+    """Every topic has an id, made from its name and from how often a topic of that name had been deleted before it: one
+    that is created again is another topic (KIP-516). So no id ever has fewer partitions than before, and the assignors
+    count on that, as Kafka's do."""
+    return uuid.uuid5(uuid.NAMESPACE_DNS, f"{topic} {life}" if life else topic).bytes
 
 
 class Topics:
@@ -24,32 +27,33 @@ class Topics:
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
-        self.times_made: dict[str, int] = {}
         self.configs: dict[str, dict[str, int]] = {}
+        self._deleted: Counter[str] = Counter()
         self.version = self.topics_changed_at = self.topics_created_at = 0
 
     def put(self, name: str, partitions: int) -> None:
+        assert partitions >= self.counts.get(name, 0), "partitions are only ever added"
         self.version += 1
         self.topics_changed_at = self.version
         if name not in self.counts:
             self.topics_created_at = self.version
-            self.times_made[name] = self.times_made.get(name, 0) + 1
         self.counts[name] = partitions
 
     def delete(self, name: str) -> None:
         self.version += 1
         self.topics_changed_at = self.version
         del self.counts[name]
+        self._deleted[name] += 1
+
+    def ids_of(self, name: str) -> set[bytes]:
+        """Of all topics that have had this name."""
+        return {id_of(name, life) for life in range(self._deleted[name] + 1)}
 
     def topic_names(self) -> Iterable[str]:
         return self.counts
 
     def topic_id(self, name: str) -> bytes | None:
-        return id_of(name, self.times_made[name]) if name in self.counts else None
-
-    def ids_of(self, name: str) -> set[bytes]:
-        """All that the topic has ever had."""
-        return {id_of(name, time + 1) for time in range(self.times_made.get(name, 0))}
+        return id_of(name, self._deleted[name]) if name in self.counts else None
 
     def topic_name(self, topic_id: bytes) -> str | None:
         return next((name for name in self.counts if self.topic_id(name) == topic_id), None)
@@ -58,7 +62,7 @@ class Topics:
         return self.counts.get(self.topic_name(topic_id) or "", 0)
 
     def topic_hash(self, name: str) -> int:
-        return topic_hash(name, id_of(name, self.times_made[name]), [[]] * self.counts[name])
+        return topic_hash(name, id_of(name, self._deleted[name]), [[]] * self.counts[name])
 
     def group_config(self, group_id: str, name: str) -> int | None:
         return self.configs.get(group_id, {}).get(name)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -302,3 +303,34 @@ class ConsumerGroups(RuleBasedStateMachine):
 
 ConsumerGroups.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestConsumerGroups = ConsumerGroups.TestCase
+
+
+@pytest.mark.parametrize("assignor", ["range", "uniform"])
+@pytest.mark.parametrize("other", [["t", "u"], ["u"]])
+def test_a_topic_created_again_with_fewer_partitions_is_another(assignor: str, other: list[str]) -> None:
+    """With the same subscriptions and with mixed ones: the target is of the new topic alone."""
+    bench = ConsumerBench()
+    bench.topics.put("t", 1)
+    bench.topics.put("u", 4)
+    for member_id, names in (("a", ["t", "u"]), ("b", other)):
+        join = ConsumerGroupHeartbeatRequest(
+            group_id="g",
+            member_id=member_id,
+            member_epoch=0,
+            rebalance_timeout_ms=REBALANCE_MS,
+            subscribed_topic_names=names,
+            topic_partitions=[],
+            server_assignor=assignor,
+        )
+        bench.ask(join, 1)
+    before = bench.topics.topic_id("u")
+    bench.topics.delete("u")
+    bench.topics.put("u", 1)
+    assert bench.topics.topic_id("u") != before
+    group = bench.shard.groups["g"]
+    assert isinstance(group, ConsumerGroup)
+    epoch = group.members["a"].member_epoch
+    bench.ask(ConsumerGroupHeartbeatRequest(group_id="g", member_id="a", member_epoch=epoch, topic_partitions=[]), 1)
+    assert bench.delivered[-1].response.error_code == ErrorCode.NONE
+    planned = sorted((t, index) for target in group.target.values() for t, rows in target.items() for index in rows)
+    assert planned == sorted((bench.topics.topic_id(name), 0) for name in ("t", "u"))
