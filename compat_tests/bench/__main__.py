@@ -14,6 +14,7 @@ KLAMM_BENCH_SCALE=0.01 makes the last three smaller.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 import tempfile
@@ -170,12 +171,20 @@ def bench_cold(folder: Path) -> None:
     say(f"## Beside a backlog\n\nA pair at 200 records/s, alone and beside a consumer of {COLD_BYTES / 1e9:.1f} GB.\n")
     say("| the backlog's pages | pair | p50 us | p99 us | max us | p99 to idle | backlog MB/s | memory MB |")
     say("|---|---|---|---|---|---|---|---|")
-    ours = Klamm(folder / "dropped")
-    try:
-        create_cold_topics(ours.bootstrap_servers)
-        say_cold("dropped", cold.measure(address(ours), ours.pid, COLD_BYTES, cold.Dropped(ours.data_dir)))
-    finally:
-        ours.stop()
+    modest = f"{cold.MODEST_MB_PER_S:.0f} MB/s"
+    for name, dropped, mb_per_s in (
+        ("in memory", False, math.inf),
+        ("dropped", True, math.inf),
+        (f"in memory, {modest}", False, cold.MODEST_MB_PER_S),
+        (f"dropped, {modest}", True, cold.MODEST_MB_PER_S),
+    ):
+        ours = Klamm(folder / name.replace("/", " a "))
+        try:
+            create_cold_topics(ours.bootstrap_servers)
+            pages = cold.Dropped(ours.data_dir) if dropped else cold.InMemory()
+            say_cold(name, cold.measure(address(ours), ours.pid, COLD_BYTES, pages, mb_per_s))
+        finally:
+            ours.stop()
     with cold.slow_broker(folder / "slow") as (where, pid, pages):
         create_cold_topics(f"{where[0]}:{where[1]}")
         say_cold("50 ms a read", cold.measure(where, pid, COLD_SLOW_BYTES, pages))

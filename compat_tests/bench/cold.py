@@ -7,6 +7,7 @@ as it can, whose pages were dropped (posix_fadvise), or come from a device that 
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import socket
@@ -33,6 +34,8 @@ INTERVAL_S = 0.005
 SAMPLES = 2_000
 RECORD_BYTES = 1_000
 RECORDS_A_BATCH = 900
+#: Of a consumer that does not take a processor for itself, which the pair would wait for whatever the broker does.
+MODEST_MB_PER_S = 200.0
 COLD_S = 0.05
 _FETCH, _PRODUCE = 1, 0
 _FETCH_VERSION, _PRODUCE_VERSION = 11, 8
@@ -118,12 +121,12 @@ def drop_pages(folder: Path) -> None:
             os.close(fd)
 
 
-def read_backlog(address: tuple[str, int], folder: Path | None, records: int) -> None:
+def read_backlog(address: tuple[str, int], folder: Path | None, records: int, mb_per_s: float) -> None:
     """Reads it, a batch's worth of megabytes a request, again and again; on SIGTERM says how many bytes came.
 
-    `folder`: its pages are dropped before each round.
+    `folder`: its pages are dropped before each round. `mb_per_s`: at most.
     """
-    total = 0
+    total, began = 0, time.perf_counter()
 
     def stop(*_: object) -> None:
         print(total, flush=True)
@@ -144,15 +147,17 @@ def read_backlog(address: tuple[str, int], folder: Path | None, records: int) ->
                 while left:
                     left -= sock.recv_into(buffer, min(left, len(buffer)))
                 total += size
+                time.sleep(max(0.0, began + total / (mb_per_s * 1e6) - time.perf_counter()))
                 # Whole batches of a known size: the last one is cut.
                 offset += max(1, size // (RECORD_BYTES * RECORDS_A_BATCH + 20_000)) * RECORDS_A_BATCH
 
 
 @contextmanager
-def reader(address: tuple[str, int], folder: Path | None, records: int) -> Iterator[Callable[[], int]]:
+def reader(address: tuple[str, int], folder: Path | None, records: int, mb_per_s: float) -> Iterator[Callable[[], int]]:
     """A process that reads the backlog; the call ends it and says how many bytes it has read."""
     command = [sys.executable, "-m", "compat_tests.bench.cold", f"{address[0]}:{address[1]}", str(records)]
-    process = subprocess.Popen([*command, *([str(folder)] if folder else [])], stdout=subprocess.PIPE, text=True)
+    command += [str(mb_per_s), *([str(folder)] if folder else [])]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
         process.stdout.readline()
@@ -186,6 +191,16 @@ class Dropped:
         drop_pages(self.folder)
 
 
+class InMemory(Dropped):
+    """They stay there."""
+
+    def __init__(self) -> None:
+        self.folder = None
+
+    def drop(self) -> None:
+        pass
+
+
 class SlowProcess:
     """Those that a broker of `slow_files.py` takes for being in memory."""
 
@@ -217,15 +232,15 @@ def slow_broker(folder: Path) -> Iterator[tuple[tuple[str, int], int, Pages]]:
             process.kill()
 
 
-def measure(address: tuple[str, int], pid: int, size_bytes: int, pages: Pages) -> Outcome:
-    """On a new broker that has both topics."""
+def measure(address: tuple[str, int], pid: int, size_bytes: int, pages: Pages, mb_per_s: float = math.inf) -> Outcome:
+    """On a new broker that has both topics. `mb_per_s`: what the backlog is read with at most."""
     records = fill(address, size_bytes)
     pages.drop()
     warm_up = SAMPLES // 10
     time_pair(address, warm_up, 0)
     idle = time_pair(address, SAMPLES, warm_up)
     before_mb = resident_mb(pid)
-    with reader(address, pages.folder, records) as end:
+    with reader(address, pages.folder, records, mb_per_s) as end:
         start = time.perf_counter()
         beside = time_pair(address, SAMPLES, warm_up + SAMPLES)
         seconds = time.perf_counter() - start
@@ -235,4 +250,6 @@ def measure(address: tuple[str, int], pid: int, size_bytes: int, pages: Pages) -
 
 if __name__ == "__main__":
     host, _, port = sys.argv[1].rpartition(":")
-    read_backlog((host, int(port)), Path(sys.argv[3]) if len(sys.argv) > 3 else None, int(sys.argv[2]))
+    read_backlog(
+        (host, int(port)), Path(sys.argv[4]) if len(sys.argv) > 4 else None, int(sys.argv[2]), float(sys.argv[3])
+    )
