@@ -45,6 +45,8 @@ Batch = bytes | bytearray | memoryview
 #: As many record errors as Kafka puts in the message; RecordErrors in the response has them all.
 _ERRORS_IN_MESSAGE: Final = 3
 
+#: Where they stand among a header's fields.
+_ATTRIBUTES: Final = 5
 #: A known codec, perhaps transactional; nothing else.
 _ORDINARY_ATTRIBUTES: Final = frozenset(codec | flag for codec in Codec for flag in (0, TRANSACTIONAL_FLAG))
 
@@ -77,7 +79,7 @@ class RecordsRejected(KafkaError):  # noqa: N818  (what happened to the records,
 
 
 def accept(batch: Batch, config: LogConfig, now_ms: int, origin: Origin) -> tuple[tuple[int, ...], Batch]:
-    """The header's 13 fields and the batch to store, which is `batch` unless time stamps had to be rewritten.
+    """The header's 13 fields and the batch to store, which is `batch` unless time stamps or codec had to change.
 
     Raises KafkaError, RecordError or RecordsRejected. What passes the first `if` is an ordinary batch; all
     else is looked at again, in order.
@@ -102,11 +104,11 @@ def accept(batch: Batch, config: LogConfig, now_ms: int, origin: Origin) -> tupl
         ):
             if _header_tells_all(config) and max_timestamp <= now_ms + config.message_timestamp_after_max_ms:
                 return header, batch
-            return _look_inside(batch, BatchHeader._make(header), config, now_ms, origin)
+            return _in_codec(_look_inside(batch, BatchHeader._make(header), config, now_ms, origin), config, origin)
     batch = _one_batch(batch)
     checked = parse_header(batch)
     _check_header(batch, checked, config, origin)
-    return _look_inside(batch, checked, config, now_ms, origin)
+    return _in_codec(_look_inside(batch, checked, config, now_ms, origin), config, origin)
 
 
 def _header_tells_all(config: LogConfig) -> bool:
@@ -114,8 +116,31 @@ def _header_tells_all(config: LogConfig) -> bool:
         config.message_timestamp_type == "CreateTime"
         and config.message_timestamp_before_max_ms == MAX_INT64
         and config.cleanup_policy == ("delete",)
+        and config.compression_type == "producer"
         and not config.klamm_validate_records
     )
+
+
+def _in_codec(found: tuple[tuple[int, ...], Batch], config: LogConfig, origin: Origin) -> tuple[tuple[int, ...], Batch]:
+    """What is to be stored, as compression.type says."""
+    header, batch = found
+    codec = config.target_codec
+    if codec is None or origin is not Origin.CLIENT or header[_ATTRIBUTES] & COMPRESSION_MASK == codec:
+        return found
+    from .recompression import level_of, recompressed
+
+    made = recompressed(batch, codec, level_of(config))
+    _check_size(made, config)
+    return _unpack(made), made
+
+
+def _check_size(batch: Batch, config: LogConfig) -> None:
+    if len(batch) > config.max_message_bytes:
+        raise KafkaError(
+            ErrorCode.MESSAGE_TOO_LARGE,
+            f"The record batch size in the append is {len(batch)} bytes which exceeds the maximum configured value "
+            f"of {config.max_message_bytes}.",
+        )
 
 
 def _one_batch(data: Batch) -> Batch:
@@ -149,12 +174,7 @@ def _check_header(batch: Batch, header: BatchHeader, config: LogConfig, origin: 
             ErrorCode.INVALID_RECORD,
             f"The baseOffset of the record batch in the append should be 0, but it is {header.base_offset}",
         )
-    if len(batch) > config.max_message_bytes:
-        raise KafkaError(
-            ErrorCode.MESSAGE_TOO_LARGE,
-            f"The record batch size in the append is {len(batch)} bytes which exceeds the maximum configured value "
-            f"of {config.max_message_bytes}.",
-        )
+    _check_size(batch, config)
     computed = batch_checksum(batch)
     if computed != header.crc:
         raise RecordError(

@@ -2,7 +2,7 @@
 
 Source: org.apache.kafka.common.config.TopicConfig, org.apache.kafka.storage.internals.log.LogConfig of 4.3.1.
 
-Left out: compression.type and its levels (batches are stored as they were sent), preallocate, tiered storage.
+Left out: preallocate, tiered storage.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
+from ..wire.compression import Codec
 from ..wire.errors import ErrorCode, KafkaError
 
 MAX_INT64: Final = 0x7FFFFFFFFFFFFFFF
@@ -30,12 +31,27 @@ def _timestamp_type(text: str) -> str:
     return text
 
 
+#: compression.type -> the codec of what clients send, whatever they sent; "producer": as it came.
+_TARGET_CODECS: Final[dict[str, Codec | None]] = {
+    "producer": None,
+    "uncompressed": Codec.NONE,
+    **{codec.name.lower(): codec for codec in Codec if codec is not Codec.NONE},
+}
+
+
+def _compression_type(text: str) -> str:
+    if text not in _TARGET_CODECS:
+        raise ValueError(text)
+    return text
+
+
 #: How the text of a config becomes a field's value, by the field's annotation; those that need more by name.
 _PARSERS: Final[dict[str, Callable[[str], Any]]] = {
     "int": int,
     "float": float,
     "bool": _boolean,
     "tuple[str, ...]": _names,
+    "compression_type": _compression_type,
     "message_timestamp_type": _timestamp_type,
 }
 
@@ -45,6 +61,10 @@ class LogConfig:
     """Sizes in bytes, times in ms; -1 in a retention means without end."""
 
     cleanup_policy: tuple[str, ...] = ("delete",)
+    compression_gzip_level: int = -1
+    compression_lz4_level: int = 9
+    compression_type: str = "producer"
+    compression_zstd_level: int = 3
     delete_retention_ms: int = 86_400_000
     file_delete_delay_ms: int = 60_000
     flush_messages: int = MAX_INT64
@@ -85,6 +105,11 @@ class LogConfig:
             except (ValueError, KeyError):
                 raise KafkaError(ErrorCode.INVALID_CONFIG, f"Invalid value {text} for configuration {name}") from None
         return cls(**values)
+
+    @property
+    def target_codec(self) -> Codec | None:
+        """What clients' batches are stored in; None: as they came."""
+        return _TARGET_CODECS[self.compression_type]
 
     @property
     def flushes_before_ack(self) -> bool:

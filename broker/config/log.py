@@ -30,11 +30,11 @@ from .kinds import (
 # fmt: off
 ROWS = (
     ("auto.create.topics.enable", BOOLEAN, "true", ANY, READ_ONLY, HONOURED),
-    ("compression.gzip.level", INT, "-1", GZIP_LEVELS, CLUSTER_WIDE, NOT_YET),
-    ("compression.lz4.level", INT, "9", between(1, 17), CLUSTER_WIDE, NOT_YET),
+    ("compression.gzip.level", INT, "-1", GZIP_LEVELS, CLUSTER_WIDE, HONOURED),
+    ("compression.lz4.level", INT, "9", between(1, 17), CLUSTER_WIDE, HONOURED),
     ("compression.type", STRING, "producer",
-     one_of("uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"), CLUSTER_WIDE, NOT_YET),
-    ("compression.zstd.level", INT, "3", between(-131_072, 22), CLUSTER_WIDE, NOT_YET),
+     one_of("uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"), CLUSTER_WIDE, HONOURED),
+    ("compression.zstd.level", INT, "3", between(-131_072, 22), CLUSTER_WIDE, HONOURED),
     ("cordoned.log.dirs", LIST, "", MAYBE_EMPTY, PER_BROKER, NOT_YET),
     ("create.topic.policy.class.name", CLASS, None, ANY, READ_ONLY, NO_JVM),
     ("default.replication.factor", INT, "1", ANY, READ_ONLY, HONOURED),

@@ -26,11 +26,11 @@ from .kinds import (
 # fmt: off
 ROWS = (
     ("cleanup.policy", LIST, "delete", list_of("compact", "delete", empty=True), CLUSTER_WIDE, HONOURED),
-    ("compression.gzip.level", INT, "-1", GZIP_LEVELS, CLUSTER_WIDE, FIXED),
-    ("compression.lz4.level", INT, "9", between(1, 17), CLUSTER_WIDE, FIXED),
+    ("compression.gzip.level", INT, "-1", GZIP_LEVELS, CLUSTER_WIDE, HONOURED),
+    ("compression.lz4.level", INT, "9", between(1, 17), CLUSTER_WIDE, HONOURED),
     ("compression.type", STRING, "producer",
-     one_of("uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"), CLUSTER_WIDE, FIXED),
-    ("compression.zstd.level", INT, "3", between(-131_072, 22), CLUSTER_WIDE, FIXED),
+     one_of("uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"), CLUSTER_WIDE, HONOURED),
+    ("compression.zstd.level", INT, "3", between(-131_072, 22), CLUSTER_WIDE, HONOURED),
     ("delete.retention.ms", LONG, "86400000", AT_LEAST_0, CLUSTER_WIDE, HONOURED),
     ("file.delete.delay.ms", LONG, "60000", AT_LEAST_0, CLUSTER_WIDE, HONOURED),
     ("flush.messages", LONG, "9223372036854775807", AT_LEAST_1, CLUSTER_WIDE, HONOURED),

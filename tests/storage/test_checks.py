@@ -9,10 +9,10 @@ import pytest
 
 from klamm.storage.checks import Origin, RecordsRejected, accept
 from klamm.storage.config import LogConfig
-from klamm.wire.batches import batch_checksum, parse_header
+from klamm.wire.batches import batch_checksum, parse_header, verify_batch
 from klamm.wire.compression import Codec
 from klamm.wire.errors import ErrorCode, KafkaError
-from klamm.wire.records import encode_end_txn_marker, iter_records
+from klamm.wire.records import Record, encode_batch, encode_end_txn_marker, iter_records
 
 MakeBatch = Callable[..., bytes]
 NOW_MS = 1_700_000_000_000
@@ -179,3 +179,39 @@ def test_garbage_behind_a_right_checksum(batch: MakeBatch) -> None:
         assert code_of(data, klamm_validate_records=True) is ErrorCode.INVALID_RECORD
     assert code_of(length, cleanup_policy=("compact",)) is ErrorCode.INVALID_RECORD
     assert code_of(patched(good, 21, ">h", 5)) is ErrorCode.INVALID_RECORD
+
+
+@pytest.mark.parametrize("target", ["uncompressed", "gzip", "snappy", "lz4", "zstd"])
+@pytest.mark.parametrize("sent", list(Codec))
+def test_compression_type_decides_the_codec(sent: Codec, target: str) -> None:
+    records = [Record(b"k%d" % n, b"value " * n, (("h", None),), NOW_MS + n) for n in range(50)]
+    batch = encode_batch(records, codec=sent, producer_id=7, producer_epoch=1, base_sequence=3, transactional=True)
+    config = LogConfig(compression_type=target)
+    header, kept = accept(batch, config, NOW_MS, Origin.CLIENT)
+    before, after = parse_header(batch), parse_header(kept)
+    assert after.codec == config.target_codec
+    verify_batch(kept)
+    assert tuple(after) == tuple(header)
+    same = ("length", "crc", "attributes")
+    assert {name: getattr(after, name) for name in after._fields if name not in same} == {
+        name: getattr(before, name) for name in before._fields if name not in same
+    }
+    assert after.is_transactional
+    assert list(iter_records(kept)) == list(iter_records(batch))
+    if sent == config.target_codec:
+        assert kept is batch
+
+
+def test_what_grows_beyond_the_limit_by_its_new_codec_is_refused() -> None:
+    batch = encode_batch([Record(value=b"x" * 5000, timestamp_ms=NOW_MS)], codec=Codec.GZIP)
+    assert code_of(batch, max_message_bytes=1000, compression_type="uncompressed") is ErrorCode.MESSAGE_TOO_LARGE
+    # A coordinator's batches are as it made them.
+    assert accept(batch, LogConfig(compression_type="zstd"), NOW_MS, Origin.COORDINATOR)[1] is batch
+
+
+def test_what_does_not_decompress_cannot_change_its_codec() -> None:
+    batch = encode_batch([Record(value=b"x" * 500, timestamp_ms=NOW_MS)], codec=Codec.GZIP)
+    broken = bytearray(batch)
+    broken[70:80] = bytes(10)
+    struct.pack_into(">I", broken, 17, batch_checksum(broken))
+    assert code_of(bytes(broken), compression_type="zstd") is ErrorCode.INVALID_RECORD

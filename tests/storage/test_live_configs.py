@@ -11,7 +11,9 @@ import pytest
 from klamm.storage.checks import RecordsRejected
 from klamm.storage.config import LogConfig
 from klamm.storage.log import Log
-from klamm.wire.batches import batch_checksum
+from klamm.storage.recompression import level_of
+from klamm.wire.batches import batch_checksum, parse_header
+from klamm.wire.compression import Codec
 from klamm.wire.errors import ErrorCode, KafkaError
 from klamm.wire.records import Record, encode_batch, iter_records
 
@@ -69,6 +71,22 @@ def last_timestamp(log: Log) -> int:
     return record.timestamp_ms
 
 
+def codec(log: Log) -> int:
+    """What a batch that came in gzip is stored in."""
+    return parse_header(stored(log)).codec
+
+
+def stored(log: Log) -> bytes:
+    batch = encode_batch([Record(b"k", b"x" * 5000 + bytes(range(256)) * 8)], codec=Codec.GZIP)
+    at = log.append_as_leader(batch, leader_epoch=0, now_ms=NOW_MS).base_offset
+    log.high_watermark = log.log_end_offset
+    found = log.read(at, 100_000, max_offset=log.log_end_offset)
+    try:
+        return found.read()
+    finally:
+        found.release()
+
+
 def retains(log: Log) -> bool:
     """Does retention leave what two segments hold, an hour later?"""
     put(log, timestamp_ms=NOW_MS - 3_600_000)
@@ -105,6 +123,7 @@ TABLE: dict[str, tuple[dict[str, Any], Any, Any, Callable[[Log], object], object
         None,
         ErrorCode.INVALID_RECORD,
     ),
+    "compression_type": ({}, "producer", "zstd", codec, Codec.GZIP, Codec.ZSTD),
     "flush_messages": ({}, 1000, 1, is_flushed_by_an_append, False, True),
     "flush_ms": ({}, 5000, 100, lambda log: log.flush_is_due(log.last_flush_ms + 200), False, True),
     "index_interval_bytes": ({}, 4096, 50, indexes, False, True),
@@ -144,8 +163,22 @@ TABLE: dict[str, tuple[dict[str, Any], Any, Any, Callable[[Log], object], object
 }
 
 
+#: What a level does is for the codec to say: that it is told of the level is shown apart.
+LEVELS = {"compression_gzip_level": 1, "compression_lz4_level": 1, "compression_zstd_level": -50}
+
+
 def test_every_config_of_a_log_is_in_the_table() -> None:
-    assert TABLE.keys() == {field.name for field in fields(LogConfig)} - OF_COMPACTION
+    assert TABLE.keys() | LEVELS.keys() == {field.name for field in fields(LogConfig)} - OF_COMPACTION
+
+
+@pytest.mark.parametrize("name", LEVELS)
+def test_a_level_reaches_the_codec(open_log: Callable[..., Log], name: str) -> None:
+    codec = name.split("_")[1]
+    log = open_log(compression_type=codec)
+    before = level_of(log.config)
+    log.configure(replace(log.config, **{name: LEVELS[name]}))
+    assert level_of(log.config) == LEVELS[name] != before
+    assert parse_header(stored(log)).codec == Codec[codec.upper()]
 
 
 @pytest.mark.parametrize("name", TABLE)
