@@ -15,9 +15,10 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from compat_tests.commands.cases import CASES, play
+from compat_tests.commands.cases import CASES
 from compat_tests.commands.kafka_tools import ACTIONS, BEFORE_ACTION, CLASSES, KafkaTools
 from compat_tests.commands.ours import klamm
+from compat_tests.commands.play import play
 from compat_tests.kafka_peer import peer
 
 HERE = Path(__file__).resolve().parent

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from compat_tests.commands.cases import CASES, COMMANDS_DIFFER, play
+from compat_tests.commands.cases import CASES, COMMANDS_DIFFER
 from compat_tests.commands.kafka_tools import KafkaTools
 from compat_tests.commands.ours import klamm
+from compat_tests.commands.play import play
 from compat_tests.kafka_peer import peer
 from compat_tests.support import Broker
 

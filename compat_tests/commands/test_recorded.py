@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from compat_tests.commands.cases import CASES, COMMANDS_DIFFER, Ended, play
+from compat_tests.commands.cases import CASES, COMMANDS_DIFFER
 from compat_tests.commands.ours import klamm
+from compat_tests.commands.play import Ended, play
 from compat_tests.commands.record import RECORDED_CASES, RECORDED_OPTIONS
 from compat_tests.support import Broker
 from klamm.tools.completion import words_of
