@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("klamm.connection")
 
-#: Bytes of files sent in one turn: so long as copying them takes, nobody else is served.
-FILE_BYTES_A_TURN: Final = 262_144
+#: Bytes of files sent in one turn: so long as copying them takes, nobody else is served. Where nobody else has asked
+#: for anything lately the turn is longer, which costs less a byte.
+FILE_BYTES_A_TURN: Final = 65_536
+FILE_BYTES_ALONE: Final = 262_144
 #: For bytes that a file range follows: the kernel need not send them in a packet of their own.
 MORE: Final = getattr(socket, "MSG_MORE", 0)
 
@@ -102,10 +104,11 @@ class Outgoing(ABC):
         out = self.out
         if not out or self.closed or self.warming:
             return
-        budget = FILE_BYTES_A_TURN
+        budget = 0
         while out:
             head = out[0]
             if isinstance(head, FileSlice):
+                budget = budget or (FILE_BYTES_ALONE if self.reactor.serves_one() else FILE_BYTES_A_TURN)
                 sent = self._send_file(head, budget)
                 budget -= sent
                 if not sent or not budget:

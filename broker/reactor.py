@@ -37,6 +37,8 @@ SPIN_S: Final = 0.0001 if (os.cpu_count() or 1) > 1 else 0.0
 #: It is asked so only where one of so many sockets comes back again and again. Where thousands of members send a
 #: heartbeat now and then, the next one to come is another, and spinning would fill a processor for nothing.
 SPIN_FOR: Final = 4
+#: A socket that has had the loop to itself for so long is alone (`Reactor.serves_one`).
+ALONE_S: Final = 0.05
 #: Rounds of the poller between two turns of trio under continuous load.
 ROUNDS_BEFORE_TRIO: Final = 64
 #: Sockets answered in one round.
@@ -156,6 +158,7 @@ class Reactor:
         self._handlers: dict[int, Pollable] = {}
         self._soon: deque[Callable[[], None]] = deque()
         self._sleep: trio.CancelScope | None = None
+        self._turned_s = 0.0  # when another socket than the one before was served, by perf_counter
         timers.on_earlier = self.wake
         self._doorbell = Doorbell(self._call)
         self.register(self._doorbell.fileno(), self._doorbell)
@@ -189,6 +192,10 @@ class Reactor:
         if self._sleep is not None:
             self._sleep.cancel()
 
+    def serves_one(self) -> bool:
+        """Has nobody but the socket that is being served asked for anything lately?"""
+        return perf_counter() - self._turned_s > ALONE_S
+
     async def run(self) -> None:
         """Serve until cancelled."""
         poll, handlers, soon, timers = self.poller.poll, self._handlers, self._soon, self.timers
@@ -204,8 +211,11 @@ class Reactor:
                         events = poll(0.0)
                 events = events or poll(LINGER_S)
             if events:
-                comes_back = events[0][0] in recent
-                recent.append(events[0][0])
+                first = events[0][0]
+                comes_back = first in recent
+                if len(events) > 1 or not recent or first != recent[-1]:
+                    self._turned_s = perf_counter()
+                recent.append(first)
             for fd, readable, writable in events:
                 handler = handlers.get(fd)
                 if handler is None:

@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 from typing import Final
 
 from ..wire.errors import ErrorCode, KafkaError
@@ -21,10 +22,15 @@ Buffer = bytes | bytearray | memoryview
 
 #: Where a range is looked at to tell whether it is in memory: its ends, and once in so many bytes.
 PROBE_BYTES: Final = 65_536
-#: Copied at a time where a range is read only to have it in memory.
+#: At a time, where a range is read only to have it in memory.
 WARM_BYTES: Final = 262_144
 
 _probe = [bytearray(1)]  # what is read into it is of no interest
+
+
+@cache
+def _nowhere() -> int:
+    return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
 
 
 class Files:
@@ -75,10 +81,17 @@ class Files:
         """Reads the bytes, as far as the file has them, to have them in memory. For worker threads."""
         end = position + size
         while position < end:
-            count = len(self.pread(fd, min(WARM_BYTES, end - position), position))
+            count = self.discard(fd, min(WARM_BYTES, end - position), position)
             if not count:
                 return
             position += count
+
+    def discard(self, fd: int, count: int, position: int) -> int:
+        """Has at most `count` bytes read and given to nobody: how many. Where there is sendfile they are not even
+        copied: a copy of a backlog fills caches, and the thread that makes it takes a processor from the loop."""
+        if self.has_sendfile:
+            return os.sendfile(_nowhere(), fd, position, count)
+        return len(self.pread(fd, count, position))
 
     def read_ahead(self, fd: int, position: int, size: int) -> None:
         """Has the device begin to read the bytes, where there is a call for that. For worker threads."""

@@ -18,12 +18,13 @@ import math
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from statistics import median
 
 from ..kafka_peer.peer import free_port, missing, run_class
-from ..support import Klamm
 from . import (
     append_cost,
     cold,
@@ -39,7 +40,7 @@ from . import (
 )
 from .group_load import Load
 from .processes import cpu_seconds, resident_mb
-from .sides import address, brokers, create_topic, one_broker, say
+from .sides import address, brokers, create_topic, one_after_the_other, one_broker, say
 
 SMALL_REQUESTS = 20_000
 #: A JVM is warm after four runs: the fifth is the one that counts.
@@ -51,7 +52,7 @@ MILLION_RECORDS = 10_000_000
 GROUPS = int(os.environ.get("KLAMM_BENCH_GROUPS", "10000"))
 GROUP_MEMBERS = 5
 HOLD_S = float(os.environ.get("KLAMM_BENCH_HOLD_S", "60"))
-COLD_BYTES = int(os.environ.get("KLAMM_BENCH_COLD_BYTES", "3000000000"))
+COLD_BYTES = int(os.environ.get("KLAMM_BENCH_COLD_BYTES", "8000000000"))
 #: More than a device of 50 ms a read gives in the time.
 COLD_SLOW_BYTES = 200_000_000
 
@@ -169,38 +170,42 @@ def bench_groups(folder: Path) -> None:
 
 def bench_cold(folder: Path) -> None:
     say(f"## Beside a backlog\n\nA pair at 200 records/s, alone and beside a consumer of {COLD_BYTES / 1e9:.1f} GB.\n")
-    say("| the backlog's pages | pair | p50 us | p99 us | max us | p99 to idle | backlog MB/s | memory MB |")
-    say("|---|---|---|---|---|---|---|---|")
-    modest = f"{cold.MODEST_MB_PER_S:.0f} MB/s"
-    for name, dropped, mb_per_s in (
-        ("in memory", False, math.inf),
-        ("dropped", True, math.inf),
-        (f"in memory, {modest}", False, cold.MODEST_MB_PER_S),
-        (f"dropped, {modest}", True, cold.MODEST_MB_PER_S),
-    ):
-        ours = Klamm(folder / name.replace("/", " a "))
+    say("| broker | the pair is | backlog's pages | read at | p50 us | p99 us | max us | p99 to alone | memory MB |")
+    say("|---|---|---|---|---|---|---|---|---|")
+    for name, broker in one_after_the_other(folder):
+        for topic in (cold.LIVE, cold.BACKLOG):
+            create_topic(broker.bootstrap_servers, topic)
+        runs = cold.Runs(address(broker), broker.pid, COLD_BYTES)
+        drop = partial(cold.drop_pages, broker.data_dir)
+        time_cold(name, runs, {"in memory": lambda: None, "dropped": drop}, (math.inf, cold.MODEST_MB_PER_S))
+    with cold.slow_broker(folder / "slow") as (where, pid, drop):
+        for topic in (cold.LIVE, cold.BACKLOG):
+            create_topic(f"{where[0]}:{where[1]}", topic)
+        time_cold("klamm", cold.Runs(where, pid, COLD_SLOW_BYTES), {"50 ms a read": drop}, (math.inf,))
+
+
+def time_cold(
+    broker: str, runs: cold.Runs, pages: Mapping[str, Callable[[], None]], rates_mb_per_s: Iterable[float]
+) -> None:
+    """`pages`: what is done to those of the backlog beforehand, by its name."""
+    for pair, scheduled in (("like others", nullcontext), ("before others", cold.before_others)):
         try:
-            create_cold_topics(ours.bootstrap_servers)
-            pages = cold.Dropped(ours.data_dir) if dropped else cold.InMemory()
-            say_cold(name, cold.measure(address(ours), ours.pid, COLD_BYTES, pages, mb_per_s))
-        finally:
-            ours.stop()
-    with cold.slow_broker(folder / "slow") as (where, pid, pages):
-        create_cold_topics(f"{where[0]}:{where[1]}")
-        say_cold("50 ms a read", cold.measure(where, pid, COLD_SLOW_BYTES, pages))
+            with scheduled():
+                idle = runs.idle()
+                say_cold(broker, pair, "alone", idle, "")
+                for rate in rates_mb_per_s:
+                    for name, drop in pages.items():
+                        found = runs.beside(drop, rate)
+                        say_cold(broker, pair, name, found, f"{found.latencies.p99_us / idle.latencies.p99_us:.2f}")
+        except (PermissionError, AttributeError):
+            say(f"({broker}: this system does not let the pair go before others)")
 
 
-def create_cold_topics(bootstrap_servers: str) -> None:
-    for topic in (cold.LIVE, cold.BACKLOG):
-        create_topic(bootstrap_servers, topic)
-
-
-def say_cold(pages: str, found: cold.Outcome) -> None:
-    idle, beside = found.idle, found.beside
-    say(f"| {pages} | idle | {idle.p50_us:.0f} | {idle.p99_us:.0f} | {idle.max_us:.0f} | | | {found.before_mb:.1f} |")
+def say_cold(broker: str, pair: str, pages: str, found: cold.Outcome, ratio: str) -> None:
+    times, read = found.latencies, f"{found.read_mb_per_s:.0f} MB/s" if found.read_mb_per_s else ""
     say(
-        f"| {pages} | beside | {beside.p50_us:.0f} | {beside.p99_us:.0f} | {beside.max_us:.0f} "
-        f"| {beside.p99_us / idle.p99_us:.2f} | {found.read_mb / found.seconds:.0f} | {found.after_mb:.1f} |"
+        f"| {broker} | {pair} | {pages} | {read} | {times.p50_us:.0f} | {times.p99_us:.0f} | {times.max_us:.0f} "
+        f"| {ratio} | {found.memory_mb:.0f} |"
     )
 
 

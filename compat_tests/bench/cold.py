@@ -2,7 +2,11 @@
 
 The pair: a producer of one 100-byte record each 5 ms, and a consumer that waits in a Fetch; its latency is from the
 send of the Produce to the arrival of the record. The other consumer, in a process of its own, reads the backlog as fast
-as it can, whose pages were dropped (posix_fadvise), or come from a device that takes 50 ms a read (`slow_files.py`).
+as it can or at a rate, whose pages were dropped (posix_fadvise), or come from a device that takes 50 ms a read
+(`slow_files.py`).
+
+Pair, reader and broker share the processors. What the pair waits for its own turn on one is nobody's merit or fault, so
+that it is timed a second time as a process that goes before all others (SCHED_FIFO), where the system allows that.
 """
 
 from __future__ import annotations
@@ -19,7 +23,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from klamm.wire.codec import encode
 from klamm.wire.messages.fetch import FetchPartition, FetchRequest, FetchTopic
@@ -50,14 +53,11 @@ class Latencies:
 
 @dataclass(frozen=True)
 class Outcome:
-    """`read_mb`: of the backlog while the pair was timed."""
+    """`read_mb_per_s`: of the backlog while the pair was timed; `memory_mb`: the broker's afterwards."""
 
-    idle: Latencies
-    beside: Latencies
-    read_mb: float
-    seconds: float
-    before_mb: float
-    after_mb: float
+    latencies: Latencies
+    read_mb_per_s: float
+    memory_mb: float
 
 
 def produce_frame(topic: str, count: int, size: int) -> bytes:
@@ -88,6 +88,17 @@ def fill(address: tuple[str, int], size_bytes: int) -> int:
         for _ in range(batches):
             ask(sock, frame)
     return batches * RECORDS_A_BATCH
+
+
+@contextmanager
+def before_others() -> Iterator[None]:
+    """This process, and none that it starts, has a processor whenever it can use one. Raises PermissionError, and
+    AttributeError on macOS."""
+    os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def time_pair(address: tuple[str, int], samples: int, first_offset: int) -> Latencies:
@@ -121,10 +132,10 @@ def drop_pages(folder: Path) -> None:
             os.close(fd)
 
 
-def read_backlog(address: tuple[str, int], folder: Path | None, records: int, mb_per_s: float) -> None:
+def read_backlog(address: tuple[str, int], records: int, mb_per_s: float) -> None:
     """Reads it, a batch's worth of megabytes a request, again and again; on SIGTERM says how many bytes came.
 
-    `folder`: its pages are dropped before each round. `mb_per_s`: at most.
+    `mb_per_s`: at most.
     """
     total, began = 0, time.perf_counter()
 
@@ -133,12 +144,10 @@ def read_backlog(address: tuple[str, int], folder: Path | None, records: int, mb
         os._exit(0)
 
     signal.signal(signal.SIGTERM, stop)
-    buffer = bytearray(1_048_576)
+    buffer = bytearray(65_536)
     with connect(address) as sock:
         print("reading", flush=True)
         while True:
-            if folder is not None:
-                drop_pages(folder)
             offset = 0
             while offset < records:
                 sock.sendall(fetch_frame(BACKLOG, offset, 10 * 1_048_576))
@@ -153,11 +162,10 @@ def read_backlog(address: tuple[str, int], folder: Path | None, records: int, mb
 
 
 @contextmanager
-def reader(address: tuple[str, int], folder: Path | None, records: int, mb_per_s: float) -> Iterator[Callable[[], int]]:
+def reader(address: tuple[str, int], records: int, mb_per_s: float) -> Iterator[Callable[[], int]]:
     """A process that reads the backlog; the call ends it and says how many bytes it has read."""
     command = [sys.executable, "-m", "compat_tests.bench.cold", f"{address[0]}:{address[1]}", str(records)]
-    command += [str(mb_per_s), *([str(folder)] if folder else [])]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*command, str(mb_per_s)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
         process.stdout.readline()
@@ -172,58 +180,21 @@ def reader(address: tuple[str, int], folder: Path | None, records: int, mb_per_s
         process.wait()
 
 
-class Pages(Protocol):
-    """Whose pages leave memory. `folder`: the data folder, if the reader is to drop them again before each round."""
-
-    folder: Path | None
-
-    def drop(self) -> None: ...
-
-
-class Dropped:
-    """The page cache's, of a broker's data folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder: Path | None = folder
-
-    def drop(self) -> None:
-        assert self.folder is not None
-        drop_pages(self.folder)
-
-
-class InMemory(Dropped):
-    """They stay there."""
-
-    def __init__(self) -> None:
-        self.folder = None
-
-    def drop(self) -> None:
-        pass
-
-
-class SlowProcess:
-    """Those that a broker of `slow_files.py` takes for being in memory."""
-
-    folder: Path | None = None
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
-
-    def drop(self) -> None:
-        assert self._process.stdout is not None
-        self._process.send_signal(signal.SIGUSR1)
-        self._process.stdout.readline()
-
-
 @contextmanager
-def slow_broker(folder: Path) -> Iterator[tuple[tuple[str, int], int, Pages]]:
-    """(address, process id, pages) of a broker on a device that takes 50 ms a read."""
+def slow_broker(folder: Path) -> Iterator[tuple[tuple[str, int], int, Callable[[], None]]]:
+    """(address, process id, what drops its pages) of a broker on a device that takes 50 ms a read."""
     command = [sys.executable, "-m", "compat_tests.bench.slow_files", str(folder), str(COLD_S), f"{BACKLOG}-0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
+    stdout = process.stdout
+
+    def drop() -> None:
+        process.send_signal(signal.SIGUSR1)
+        stdout.readline()
+
     try:
-        host, _, port = process.stdout.readline().strip().rpartition(":")
-        yield (host, int(port)), process.pid, SlowProcess(process)
+        host, _, port = stdout.readline().strip().rpartition(":")
+        yield (host, int(port)), process.pid, drop
     finally:
         process.terminate()
         try:
@@ -232,24 +203,34 @@ def slow_broker(folder: Path) -> Iterator[tuple[tuple[str, int], int, Pages]]:
             process.kill()
 
 
-def measure(address: tuple[str, int], pid: int, size_bytes: int, pages: Pages, mb_per_s: float = math.inf) -> Outcome:
-    """On a new broker that has both topics. `mb_per_s`: what the backlog is read with at most."""
-    records = fill(address, size_bytes)
-    pages.drop()
-    warm_up = SAMPLES // 10
-    time_pair(address, warm_up, 0)
-    idle = time_pair(address, SAMPLES, warm_up)
-    before_mb = resident_mb(pid)
-    with reader(address, pages.folder, records, mb_per_s) as end:
-        start = time.perf_counter()
-        beside = time_pair(address, SAMPLES, warm_up + SAMPLES)
-        seconds = time.perf_counter() - start
-        read = end()
-    return Outcome(idle, beside, read / 1e6, seconds, before_mb, resident_mb(pid))
+class Runs:
+    """On a new broker that has both topics. `pid`: its process."""
+
+    def __init__(self, address: tuple[str, int], pid: int, size_bytes: int) -> None:
+        self._address = address
+        self._pid = pid
+        self._records = fill(address, size_bytes)
+        self._live = 0
+        self._time(SAMPLES // 10)
+
+    def _time(self, samples: int) -> Latencies:
+        self._live += samples
+        return time_pair(self._address, samples, self._live - samples)
+
+    def idle(self) -> Outcome:
+        """The pair alone."""
+        return Outcome(self._time(SAMPLES), 0.0, resident_mb(self._pid))
+
+    def beside(self, drop: Callable[[], None], mb_per_s: float = math.inf) -> Outcome:
+        """The pair and the reader. `drop`: what takes pages out of memory; `mb_per_s`: what is read at most."""
+        drop()
+        with reader(self._address, self._records, mb_per_s) as end:
+            start = time.perf_counter()
+            latencies = self._time(SAMPLES)
+            seconds = time.perf_counter() - start
+            return Outcome(latencies, end() / 1e6 / seconds, resident_mb(self._pid))
 
 
 if __name__ == "__main__":
     host, _, port = sys.argv[1].rpartition(":")
-    read_backlog(
-        (host, int(port)), Path(sys.argv[4]) if len(sys.argv) > 4 else None, int(sys.argv[2]), float(sys.argv[3])
-    )
+    read_backlog((host, int(port)), int(sys.argv[2]), float(sys.argv[3]))

@@ -86,6 +86,10 @@ class SlowFiles(Files):
         self._wait("pread", fd, position, count)
         return super().pread(fd, count, position)
 
+    def discard(self, fd: int, count: int, position: int) -> int:
+        self._wait("discard", fd, position, count)
+        return super().discard(fd, count, position)
+
     def send(self, socket_fd: int, fd: int, position: int, size: int) -> int:
         self._wait("send", fd, position, size)
         return super().send(socket_fd, fd, position, size)

@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from klamm.broker import reactor as reactor_module
-from klamm.broker.reactor import LINGER_S, ROUNDS_BEFORE_TRIO, Reactor
+from klamm.broker.reactor import ALONE_S, LINGER_S, ROUNDS_BEFORE_TRIO, Reactor
 from klamm.broker.timers import Timers
 
 TIMEOUT_S = 10
@@ -178,3 +178,28 @@ async def test_only_sockets_that_come_back_are_spun_for(
         await reactor.run()
     # Not for the first ones: nobody has come back yet.
     assert set(script.asked[4:]) == {10 if spins else 1}
+
+
+@pytest.mark.parametrize(("fds", "alone"), [([7] * 20, True), ([7, 8] * 10, False), ([8, *[7] * 19], True)])
+async def test_a_socket_that_nobody_came_between_is_alone(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock, fds: list[int], alone: bool
+) -> None:
+    now_s = 0.0
+    monkeypatch.setattr(reactor_module, "SPIN_S", 0)
+    monkeypatch.setattr(reactor_module, "perf_counter", lambda: now_s)
+    reactor, script = Reactor(Timers(), clock), ScriptedPoller(fds)
+    reactor.poller.close()
+    monkeypatch.setattr(reactor, "poller", script)
+
+    def served(_: Reader) -> None:
+        nonlocal now_s
+        now_s += ALONE_S
+
+    reader = Reader(socket.socket())
+    monkeypatch.setattr(Reader, "on_readable", served)
+    for fd in {*fds}:
+        reactor._handlers[fd] = reader
+    with pytest.raises(ScriptEndedError):
+        await reactor.run()
+    reader.sock.close()
+    assert reactor.serves_one() == alone

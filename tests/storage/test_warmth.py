@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from compat_tests.bench.slow_files import PAGE_BYTES, SlowFiles
+from klamm.storage.files import Files
 from klamm.storage.handles import HandleCache
 from klamm.storage.log import Log
 from klamm.storage.segment import INDEX_SUFFIX, TIME_INDEX_SUFFIX
@@ -130,3 +131,16 @@ def test_the_memory_of_what_was_warmed_is_bounded(tmp_path: Path, device: SlowFi
     assert not warmed.holds(handle, 0, 1)
     assert warmed.holds(handle, BLOCK_BYTES, WARMED_BLOCKS * BLOCK_BYTES)
     assert PAGE_BYTES == BLOCK_BYTES  # the device of these tests and what is warmed at once go together
+
+
+def test_what_is_discarded_is_read_as_far_as_the_file_goes(tmp_path: Path, files: Files) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(bytes(100_000))
+    fd = files.open(str(path))
+    try:
+        assert [files.discard(fd, 65_536, position) for position in (0, 65_536, 100_000)] == [65_536, 34_464, 0]
+        files.warm(fd, 0, 1_000_000)
+    finally:
+        files.close(fd)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        files.warm(fd, 0, 1)
