@@ -21,6 +21,7 @@ from .deleted_files import DeletedFiles, remove_folder_if_there, unlink
 from .files import Files, read_file, remove_if_there, replace_file, storage_error
 from .folder_identity import identify, take_lock
 from .folder_names import DELETE_SUFFIX, FUTURE_FOLDER, PARTITION_FOLDER, unique_name
+from .folder_offsets import FolderOffsets
 from .handles import HandleCache
 from .log import Log
 from .log_dir_health import LogDirHealth, NoRoomError
@@ -87,11 +88,7 @@ class DataFolder:
     # --- opening --------------------------------------------------------------------------------------------------
 
     def _load(self) -> None:
-        self._recovery_points = self._read_offsets(checkpoints.RECOVERY_POINTS)
-        self._log_start_offsets = self._read_offsets(checkpoints.LOG_START_OFFSETS)
-        self._high_watermarks = self._read_offsets(checkpoints.HIGH_WATERMARKS)
-        self._first_dirty_offsets = self._read_offsets(checkpoints.FIRST_DIRTY_OFFSETS)
-        self._first_dirty_offsets_on_disk = dict(self._first_dirty_offsets)
+        self._offsets = FolderOffsets(self.files, self.path)
         clean_mark = self._file(checkpoints.CLEAN_SHUTDOWN)
         #: The last process closed its logs.
         self.was_clean = read_file(self.files, clean_mark) is not None
@@ -112,14 +109,6 @@ class DataFolder:
         if self.was_clean:
             # A mark that comes back after a loss of power would vouch for what is new.
             self.files.sync_folder(self.path)
-
-    def _read_offsets(self, name: str) -> dict[tuple[str, int], int]:
-        """A lost or damaged checkpoint costs a longer recovery, no data."""
-        data = read_file(self.files, self._file(name))
-        try:
-            return checkpoints.decode_offsets(data) if data else {}
-        except checkpoints.CheckpointError:
-            return {}
 
     # --- partitions -----------------------------------------------------------------------------------------------
 
@@ -155,7 +144,7 @@ class DataFolder:
 
     def cold(self, topic: str, partition: int, then: Callable[[], None]) -> ColdFolder:
         """What opening the log is going to read; `then` is called when it has been read."""
-        recovery_point = self._recovery_points.get((topic, partition), 0)
+        recovery_point = self._offsets.recovery_points.get((topic, partition), 0)
         path = self.partition_folder(topic, partition)
         return ColdFolder(path, recovery_point, then, clean=self.was_clean)
 
@@ -172,7 +161,7 @@ class DataFolder:
             raise KafkaError(ErrorCode.INCONSISTENT_TOPIC_ID, f"{folder} belongs to another topic id")
         if is_new:
             # Of one that was deleted while the checkpoints could not be written.
-            self._forget_offsets((topic, partition))
+            self._offsets.forget((topic, partition))
         try:
             self.files.make_folder(folder)
             if found is None:
@@ -203,12 +192,12 @@ class DataFolder:
             self.partition_folder(topic, partition),
             config,
             now_ms,
-            recovery_point=self._recovery_points.get(key, 0),
-            log_start_offset=self._log_start_offsets.get(key, 0),
-            high_watermark=self._high_watermarks.get(key, 0),
+            recovery_point=self._offsets.recovery_points.get(key, 0),
+            log_start_offset=self._offsets.log_start_offsets.get(key, 0),
+            high_watermark=self._offsets.high_watermarks.get(key, 0),
             clean=self.was_clean,
             expiration_ms=self.producer_expiration_ms,
-            first_dirty_offset=self._first_dirty_offsets.get(key),
+            first_dirty_offset=self._offsets.first_dirty_offsets.get(key),
             checkpoint=self.checkpoint,
             deleted=self.deleted,
             random_below=self._random_below,
@@ -220,8 +209,8 @@ class DataFolder:
         """`path`, which is ours, becomes the log of a partition that has its log elsewhere. Raises KafkaError."""
         self._refuse_offline()
         key, folder = (topic, partition), self.partition_folder(topic, partition)
-        self._note_offsets(key, log)
-        self._recovery_points[key] = log.log_end_offset
+        self._offsets.note(key, log)
+        self._offsets.recovery_points[key] = log.log_end_offset
         self.checkpoint(sync=True)  # first: where the log begins is written nowhere else
         try:
             self.files.rename(path, folder)
@@ -250,7 +239,7 @@ class DataFolder:
         try:
             self.files.rename(folder, condemned)
             self._partitions.discard(key)
-            self._forget_offsets(key)
+            self._offsets.forget(key)
             self.deleted.add([condemned], (log.config if log else _DEFAULT_CONFIG).file_delete_delay_ms)
         except OSError as error:
             raise self.health.error(error, f"cannot delete {folder}") from error
@@ -266,32 +255,22 @@ class DataFolder:
         with contextlib.suppress(OSError):
             unlink(self.files, paths, DELETE_SUFFIX)
 
-    def _forget_offsets(self, key: tuple[str, int]) -> None:
-        every = (self._recovery_points, self._log_start_offsets, self._high_watermarks, self._first_dirty_offsets)
-        for offsets in every:
-            offsets.pop(key, None)
-
     def saved_start(self, topic: str, partition: int) -> int:
         """The log start offset of a log that is not open."""
-        return self._log_start_offsets.get((topic, partition), 0)
+        return self._offsets.log_start_offsets.get((topic, partition), 0)
 
     def saved_end(self, topic: str, partition: int) -> int | None:
         """The end of a log that has not been open since the start; None if it was not closed before it."""
         key = (topic, partition)
-        known = self.was_clean and key in self._recovery_points
-        return max(self._recovery_points[key], self._high_watermarks.get(key, 0)) if known else None
+        known = self.was_clean and key in self._offsets.recovery_points
+        return max(self._offsets.recovery_points[key], self._offsets.high_watermarks.get(key, 0)) if known else None
 
     def close_log(self, topic: str, partition: int) -> None:
         """Closes an open log, which nobody holds. Raises KafkaError."""
         log = self._open[topic, partition]
         log.close(sync=False)
-        self._note_offsets((topic, partition), log)
+        self._offsets.note((topic, partition), log)
         del self._open[topic, partition]
-
-    def _note_offsets(self, key: tuple[str, int], log: Log) -> None:
-        self._recovery_points[key] = log.recovery_point
-        self._log_start_offsets[key] = log.log_start_offset
-        self._high_watermarks[key] = log.high_watermark
 
     # --- checkpoints and the end ----------------------------------------------------------------------------------
 
@@ -300,16 +279,10 @@ class DataFolder:
         so in a folder with a log of flush.messages=1, whose start DeleteRecords may have moved. Raises KafkaError."""
         self._refuse_offline()
         for key, log in self._open.items():
-            self._note_offsets(key, log)
-        starts = {key: offset for key, offset in self._log_start_offsets.items() if offset > 0}
+            self._offsets.note(key, log)
         sync = sync or any(log.config.flushes_before_ack for log in self._open.values())
         try:
-            for name, offsets in (
-                (checkpoints.RECOVERY_POINTS, self._recovery_points),
-                (checkpoints.LOG_START_OFFSETS, starts),
-                (checkpoints.HIGH_WATERMARKS, self._high_watermarks),
-            ):
-                self._replace(name, checkpoints.encode_offsets(offsets), sync=sync)
+            self._offsets.write(sync=sync)
         except OSError as error:
             raise self.health.error(error, f"Error while writing to checkpoint file in {self.path}") from error
         self.checkpoint_compaction()
@@ -317,14 +290,11 @@ class DataFolder:
     def checkpoint_compaction(self) -> None:
         """Writes where the compactions of all partitions ended, if one has come further. Raises KafkaError."""
         for key, log in self._open.items():
-            if log.first_dirty_offset is not None:
-                self._first_dirty_offsets[key] = log.first_dirty_offset
-        if self._first_dirty_offsets != self._first_dirty_offsets_on_disk:
-            try:
-                self._replace(checkpoints.FIRST_DIRTY_OFFSETS, checkpoints.encode_offsets(self._first_dirty_offsets))
-            except OSError as error:
-                raise self.health.error(error, f"Error while writing to checkpoint file in {self.path}") from error
-            self._first_dirty_offsets_on_disk = dict(self._first_dirty_offsets)
+            self._offsets.note_compaction(key, log)
+        try:
+            self._offsets.write_compaction()
+        except OSError as error:
+            raise self.health.error(error, f"Error while writing to checkpoint file in {self.path}") from error
 
     def flush(self) -> None:
         """Every open log is on the device afterwards, and the checkpoints say so. Raises KafkaError."""
@@ -355,7 +325,9 @@ class DataFolder:
                 self._sync_at_once([log for log in good if log.closed_well])
             self.checkpoint(sync=sync)
             if all(log.closed_well for log in self._open.values()):
-                self._replace(checkpoints.CLEAN_SHUTDOWN, checkpoints.encode_clean_shutdown(-1), sync=sync)
+                replace_file(
+                    self.files, self._file(checkpoints.CLEAN_SHUTDOWN), checkpoints.encode_clean_shutdown(-1), sync=sync
+                )
             self.unlink(self.deleted.take_all())
         except KafkaError as error:
             problem = problem or error
@@ -400,6 +372,3 @@ class DataFolder:
 
     def _file(self, name: str) -> str:
         return os.path.join(self.path, name)
-
-    def _replace(self, name: str, data: bytes, *, sync: bool = False) -> None:
-        replace_file(self.files, self._file(name), data, sync=sync)

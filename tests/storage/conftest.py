@@ -12,6 +12,7 @@ import pytest
 
 from klamm.storage.config import LogConfig
 from klamm.storage.files import Buffer, Files
+from klamm.storage.folder import DataFolder
 from klamm.storage.handles import HandleCache
 from klamm.storage.log import Log
 from klamm.wire.records import Record, encode_batch
@@ -151,3 +152,18 @@ def open_log(tmp_path: Path, files: Files) -> Iterator[Callable[..., Log]]:
     yield build
     for log in logs:
         log.discard()
+
+
+@pytest.fixture
+def open_folder(tmp_path: Path) -> Iterator[Callable[..., DataFolder]]:
+    """`open_folder(**options)`: the data folder tmp_path/data, as node 1."""
+    folders: list[DataFolder] = []
+
+    def build(**options: Any) -> DataFolder:
+        folder = DataFolder(str(tmp_path / "data"), **({"node_id": 1} | options))
+        folders.append(folder)
+        return folder
+
+    yield build
+    for folder in folders:
+        folder.abandon()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
 
 import pytest
 
@@ -14,7 +13,8 @@ from klamm.wire.compression import Codec
 from klamm.wire.errors import ErrorCode, KafkaError
 from klamm.wire.records import Record, encode_batch, encode_end_txn_marker, iter_records
 
-MakeBatch = Callable[..., bytes]
+from .shorthand import MakeBatch
+
 NOW_MS = 1_700_000_000_000
 HOUR_MS = 3_600_000
 

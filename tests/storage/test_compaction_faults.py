@@ -20,9 +20,10 @@ from klamm.storage.deleted_files import DeletedFiles, unlink
 from klamm.storage.files import Files
 from klamm.storage.handles import HandleCache
 from klamm.storage.log import Log
-from klamm.wire.batches import parse_header
 from klamm.wire.errors import KafkaError
-from klamm.wire.records import Record, encode_batch, encode_end_txn_marker, iter_records
+from klamm.wire.records import Record, encode_batch, encode_end_txn_marker
+
+from .shorthand import read_records
 
 CONFIG = LogConfig(
     cleanup_policy=("compact",), segment_bytes=400, index_interval_bytes=100, delete_retention_ms=0, flush_messages=1
@@ -74,25 +75,6 @@ def fill(log: Log) -> None:
             abort_a_transaction(log, number // 9)
 
 
-def contents(log: Log) -> list[Record]:
-    found: list[Record] = []
-    offset = log.log_start_offset
-    while offset < log.log_end_offset:
-        read = log.read(offset, 400, max_offset=log.log_end_offset)
-        data = read.read()
-        read.release()
-        if not data:
-            break
-        found += [record for record in iter_records(data) if record.offset >= offset]
-        position = 0
-        while position < len(data):
-            header = parse_header(data, position)
-            if position + header.size_bytes > len(data):
-                break
-            offset, position = header.last_offset + 1, position + header.size_bytes
-    return found
-
-
 def compact(log: Log, now_ms: int) -> bool:
     """Did it come to its end?"""
     job = log.begin_compaction(now_ms)
@@ -117,7 +99,7 @@ def template(tmp_path: Path) -> Path:
     fill(log)
     assert compact(log, 2000)
     assert compact(log, 3000) is False  # nothing is dirty
-    removed = {(record.key, record.value) for record in contents(log)}
+    removed = {(record.key, record.value) for record in read_records(log)}
     assert (b"a", b"0") not in removed
     for number in range(20, 34):
         append(log, KEYS[number % 3], b"%d" % number, number)
@@ -138,7 +120,7 @@ def start(template: Path, folder: Path, files: Files) -> tuple[Log, list[Any]]:
 
 def check(folder: Path, saved: list[Any], before: list[Record], dirty_from: int, last_sequence: int) -> None:
     log = open_log(folder, Files(), saved)
-    after = contents(log)
+    after = read_records(log)
     offsets = {record.offset for record in before}
     assert {record.offset for record in after} <= offsets  # nothing comes back
     assert [record for record in after if record.offset >= log.segment_offsets[-1]] == [
@@ -152,8 +134,10 @@ def check(folder: Path, saved: list[Any], before: list[Record], dirty_from: int,
         assert all(header.base_offset >= segment.base_offset for _, header in segment.headers())
     # It can be compacted to its end, and comes to the same as if nothing had happened.
     compact(log, 5000)
-    assert latest(contents(log)) == latest(before)
-    assert len(contents(log)) <= 4 + len([record for record in before if record.offset >= log.segment_offsets[-1]]) + 2
+    assert latest(read_records(log)) == latest(before)
+    assert (
+        len(read_records(log)) <= 4 + len([record for record in before if record.offset >= log.segment_offsets[-1]]) + 2
+    )
     log.discard()
 
 
@@ -180,7 +164,7 @@ def test_every_step_fails(
 ) -> None:
     log, _ = start(template, tmp_path / "recording", failing_files)
     begin = failing_files.steps
-    before, dirty_from = contents(log), log.first_dirty_offset
+    before, dirty_from = read_records(log), log.first_dirty_offset
     last_sequence = log.producers.entries[5].last_sequence
     assert compact(log, 4000)
     steps, written = failing_files.steps, failing_files.written
@@ -196,10 +180,10 @@ def test_every_step_fails(
         try:
             assert compact(log, 4000) is False or not stays_down
         except (OSError, KafkaError):
-            assert log.failed is not None or stays_down or contents(log)
+            assert log.failed is not None or stays_down or read_records(log)
         if log.failed is None and not stays_down:
             # It was given up and the log serves on.
-            assert latest(contents(log)) == latest(before)
+            assert latest(read_records(log)) == latest(before)
             append(log, b"d", b"more", last_sequence + 1)
             log.truncate_to(log.log_end_offset - 1, 1000)
         log.discard()
@@ -214,7 +198,7 @@ def test_a_recovery_that_is_interrupted_at_every_step(
     """A kill in the middle of a swap, and another one in the middle of what the start makes of it."""
     log, _ = start(template, tmp_path / "recording", failing_files)
     begin = failing_files.steps
-    before, dirty_from = contents(log), log.first_dirty_offset
+    before, dirty_from = read_records(log), log.first_dirty_offset
     last_sequence = log.producers.entries[5].last_sequence
     assert dirty_from is not None
     assert compact(log, 4000)

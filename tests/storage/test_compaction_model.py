@@ -27,6 +27,7 @@ from klamm.wire.compression import Codec
 from klamm.wire.records import Record, encode_batch, encode_end_txn_marker
 
 from .compaction_model import Kept, compacted
+from .shorthand import read_batches
 
 RETENTION_BYTES = 2500
 
@@ -158,19 +159,7 @@ class Bench:
         }
 
     def batches(self) -> list[bytes]:
-        """All of them, by reads as a consumer makes them."""
-        found: list[bytes] = []
-        offset = self.log.log_start_offset
-        while offset < self.log.log_end_offset:
-            read = self.log.read(offset, 500, max_offset=self.log.log_end_offset)
-            data = read.read()
-            read.release()
-            if not data:
-                break
-            for position, header in iter_batches(data):
-                found.append(data[position : position + header.size_bytes])
-                offset = header.last_offset + 1
-        return found
+        return [batch for _, batch in read_batches(self.log)]
 
     def expected(self, before: list[bytes], part: Cleanable) -> list[Kept]:
         """What a compaction that begins now makes of the batches below `part.end_offset`."""

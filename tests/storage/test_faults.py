@@ -17,7 +17,9 @@ from klamm.storage.files import Files
 from klamm.storage.handles import HandleCache
 from klamm.storage.log import Log
 from klamm.wire.errors import ErrorCode, KafkaError
-from klamm.wire.records import Record, encode_batch, iter_records
+from klamm.wire.records import Record, encode_batch
+
+from .shorthand import everything
 
 CONFIG = LogConfig(segment_bytes=230, index_interval_bytes=60)
 
@@ -109,25 +111,10 @@ def open_log(folder: Path, files: Files, outcome: Outcome) -> Log:
     return log
 
 
-def contents(log: Log) -> dict[int, bytes]:
-    out = {}
-    offset = log.log_start_offset
-    while offset < log.log_end_offset:
-        found = log.read(offset, 1000, max_offset=log.log_end_offset)
-        if not found.length:
-            break  # a hole; whoever compares will see it
-        for record in iter_records(found.read()):
-            assert record.value is not None
-            out[record.offset] = record.value
-            offset = record.offset + 1
-        found.release()
-    return out
-
-
 def check(folder: Path, outcome: Outcome) -> None:
     """Opens the folder with files that work."""
     log = open_log(folder, Files(), outcome)
-    got = contents(log)
+    got = dict(everything(log))
     assert outcome.start <= log.log_start_offset <= max(outcome.start, outcome.latest_start)
     for offset, value in outcome.values.items():
         if offset >= log.log_start_offset:
@@ -192,7 +179,7 @@ def fail(folder: Path, make_files: Callable[[], Any], number: int, tear: int, st
     else:
         run(log, outcome)
         if not stays_down and log.failed is None:
-            assert contents(log).items() <= outcome.values.items() | outcome.maybe
+            assert dict(everything(log)).items() <= outcome.values.items() | outcome.maybe
         log.discard()
         assert len(log._cache) == 0
     assert set(outcome.errors) == {ErrorCode.KAFKA_STORAGE_ERROR}
@@ -213,5 +200,5 @@ def test_a_full_disk_refuses_and_recovers_when_there_is_room(tmp_path: Path, fai
         assert (tmp_path / "t-0" / f"{0:020d}.log").stat().st_size == size
         assert log.log_end_offset == 1
     assert log.append_as_leader(batch, leader_epoch=0, now_ms=1).base_offset == 1
-    assert len(contents(log)) == 2
+    assert len(everything(log)) == 2
     log.discard()

@@ -14,8 +14,8 @@ from klamm.storage.log import Log
 from klamm.storage.log_manager import LogManager, open_log_dirs
 from klamm.storage.movement import Movement
 from klamm.wire.errors import KafkaError
-from klamm.wire.records import iter_records
 
+from .shorthand import everything
 from .test_log_manager import SickFiles
 
 NOW_MS = 1000
@@ -40,19 +40,6 @@ def fill(logs: LogManager, batch: Callable[..., bytes]) -> None:
         log.high_watermark = log.log_end_offset
     log.delete_before(START)
     assert len(log.segment_offsets) > 2
-
-
-def contents(log: Log) -> list[tuple[int, bytes | None]]:
-    found = []
-    offset = log.log_start_offset
-    while offset < log.log_end_offset:
-        read = log.read(offset, 10_000, max_offset=log.log_end_offset)
-        for record in iter_records(read.read()):
-            if record.offset >= offset:
-                found.append((record.offset, record.value))
-        read.release()
-        offset = found[-1][0] + 1
-    return found
 
 
 EXPECTED = list(enumerate(VALUES))[START:]
@@ -81,7 +68,7 @@ def is_whole(logs: LogManager, root: Path) -> str:
     """The folder that the log lies in, and nothing of it in the other one."""
     log = logs.open("t", 0, CONFIG, NOW_MS)
     assert log.log_start_offset == START
-    assert contents(log) == EXPECTED
+    assert everything(log) == EXPECTED
     assert log.leader_epochs.rows == [(epoch, max(START, 6 * epoch)) for epoch in range(3)]
     assert log.producers.check(7, 0, 12, 13, False) is not None  # a duplicate of the last batch
     found = {path.name for path in (*(root / "a").glob("t-*"), *(root / "b").glob("t-*"))}
@@ -154,7 +141,7 @@ def test_what_retention_takes_meanwhile_is_not_moved(tmp_path: Path, batch: Call
     while not movement.step(200, NOW_MS):
         pass
     log = movement.swap(NOW_MS)
-    assert (log.log_start_offset, contents(log)) == (12, list(enumerate(VALUES))[12:])
+    assert (log.log_start_offset, everything(log)) == (12, list(enumerate(VALUES))[12:])
     logs.abandon()
 
 

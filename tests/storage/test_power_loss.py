@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -20,11 +19,11 @@ from klamm.storage.checks import Origin
 from klamm.storage.config import LogConfig
 from klamm.storage.folder import DataFolder
 from klamm.storage.log import Log
-from klamm.wire.batches import BatchHeader, iter_batches
 from klamm.wire.errors import KafkaError
 from klamm.wire.records import Record, encode_batch, encode_end_txn_marker, iter_records
 
 from .power import Disk, PowerFiles
+from .shorthand import read_batches
 
 NOW_MS = 1000
 TOPIC_ID = bytes(range(16))
@@ -209,22 +208,6 @@ def open_log(files: PowerFiles, config: LogConfig) -> tuple[DataFolder, Log]:
         raise
 
 
-def batches(log: Log, *, gaps: bool) -> Iterator[tuple[BatchHeader, bytes]]:
-    """All that the log holds, read as consumers read. With `gaps` it may end before its end offset."""
-    offset = log.log_start_offset
-    while offset < log.log_end_offset:
-        found = log.read(offset, 300, max_offset=log.log_end_offset)
-        data = found.read()
-        found.release()
-        if not data:
-            assert gaps, f"nothing at {offset}, before the end at {log.log_end_offset}"
-            return
-        for position, header in iter_batches(data):
-            if position + header.size_bytes <= len(data) and header.last_offset >= offset:
-                yield header, data[position : position + header.size_bytes]
-                offset = header.last_offset + 1
-
-
 def check(disk: Disk, told: Told, config: LogConfig) -> int:
     """Opens what a cut has left, compares it with what was told, and goes on. Returns the bytes that were read."""
     files = PowerFiles(disk)
@@ -238,7 +221,7 @@ def check(disk: Disk, told: Told, config: LogConfig) -> int:
         folder, log = open_log(files, config)
         assert folder.was_clean
         assert log.log_end_offset == end + 1
-        assert [record.value for record in iter_records(list(batches(log, gaps=True))[-1][1])] == [b"next"]
+        assert [record.value for record in iter_records(list(read_batches(log))[-1][1])] == [b"next"]
     finally:
         folder.abandon()
     return read
@@ -252,7 +235,7 @@ def compare(log: Log, told: Told, *, gaps: bool) -> None:
     assert end > max(told.values, default=-1)
     got: dict[int, bytes] = {}
     sequence = -1
-    for header, data in batches(log, gaps=gaps):
+    for header, data in read_batches(log):
         offset = header.base_offset
         (record,) = iter_records(data)
         got[offset] = b"" if header.is_control else record.value or b""

@@ -15,8 +15,7 @@ from klamm.storage.producers import ProducerState
 from klamm.wire.errors import ErrorCode, KafkaError
 from klamm.wire.records import encode_end_txn_marker
 
-OpenLog = Callable[..., Log]
-MakeBatch = Callable[..., bytes]
+from .shorthand import MakeBatch, OpenLog
 
 
 class Story:

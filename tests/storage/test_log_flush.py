@@ -1,0 +1,82 @@
+"""When batches of a log come to the device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from klamm.wire.errors import ErrorCode, KafkaError
+
+from .shorthand import MakeBatch, OpenLog, append, everything
+
+
+def test_a_follower_flushes_in_the_append(open_log: OpenLog, batch: MakeBatch) -> None:
+    log = open_log(flush_messages=3)
+    points = []
+    for offset in range(7):
+        log.append_as_follower(batch(b"x", base_offset=offset), now_ms=1000)
+        points.append(log.flushed_offset)
+    assert points == [0, 0, 3, 3, 3, 6, 6]
+    assert log.recovery_point == 0
+
+
+def test_a_flush_of_the_batches_alone_leaves_the_recovery_point(open_log: OpenLog, batch: MakeBatch) -> None:
+    log = open_log(segment_bytes=100)
+    append(log, batch(b"x"))
+    append(log, batch(b"y"))
+    log.flush_data()
+    assert (log.flushed_offset, log.recovery_point) == (2, 0)
+    assert log.begin_data_flush() is None
+    log.flush()
+    assert (log.flushed_offset, log.recovery_point) == (2, 2)
+    log.truncate_to(1, 1000)
+    assert (log.flushed_offset, log.recovery_point) == (1, 1)
+
+
+def test_a_flush_in_a_worker_thread(open_log: OpenLog, batch: MakeBatch) -> None:
+    log = open_log(segment_bytes=100)
+    assert log.begin_flush() is None
+    append(log, batch(b"x"))
+    assert not log.has_unflushed_segments
+    append(log, batch(b"x"))
+    assert log.has_unflushed_segments
+    append(log, batch(b"x"))
+    job = log.begin_flush()
+    assert job is not None
+    job.run()
+    job.finish()
+    assert log.recovery_point == 3
+    assert not log.has_unflushed_segments
+    append(log, batch(b"x"))
+    job = log.begin_flush()
+    assert job is not None
+    log.truncate_to(3, 1000)
+    append(log, batch(b"not what was synced"))
+    job.run()
+    job.finish()
+    assert log.recovery_point == 3
+
+
+def test_a_failed_fsync_ends_the_log_until_it_is_opened_again(
+    open_log: OpenLog, batch: MakeBatch, failing_files: Any
+) -> None:
+    log = open_log(files=failing_files)
+    append(log, batch(b"x"))
+    job = log.begin_flush()
+    assert job is not None
+    failing_files.fail_at = failing_files.steps + 1
+    with pytest.raises(OSError, match="told to fail"):
+        job.run()
+    job.finish(OSError("told to fail"))
+    failing_files.fail_at = None
+    for attempt in (
+        lambda: append(log, batch(b"y")),
+        log.flush,
+        lambda: log.truncate_to(0, 1),
+        log.max_timestamp_offset,
+    ):
+        with pytest.raises(KafkaError) as caught:
+            attempt()
+        assert caught.value.code is ErrorCode.KAFKA_STORAGE_ERROR
+    assert everything(open_log()) == [(0, b"x")]
