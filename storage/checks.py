@@ -212,7 +212,7 @@ def _look_inside(
     batch: Batch, header: BatchHeader, config: LogConfig, now_ms: int, origin: Origin
 ) -> tuple[tuple[int, ...], Batch]:
     """The checks that concern single records, and the time stamp that the topic wants."""
-    if header.attributes & CONTROL_FLAG:
+    if header.attributes & CONTROL_FLAG and not config.is_log_append_time:
         return header, batch  # markers have the broker's own time and key
     if origin is Origin.CLIENT and (config.is_compacted or config.klamm_validate_records):
         _check_records(batch, config)

@@ -161,7 +161,7 @@ class AppendingLog(FlushingLog):
             segment.recent_position = position
             segment.recent_until = cache.written_bytes + RECENT_BYTES
         segment.note_batch(position, size, last_offset, timestamp_ms, self.config.index_interval_bytes)
-        if not position or segment.offset_index.size_bytes >= self._index_limit:
+        if not position or segment.indexes_are_full(self.config.segment_index_bytes):
             self._set_roll_limits()
         self._recent.append(last_offset, position)
         self.log_end_offset = last_offset + 1

@@ -272,9 +272,7 @@ class LogState:
     def _set_roll_limits(self) -> None:
         """What the next append is compared with, worked out once a segment, config or first batch."""
         config, segment = self.config, self._active
-        self._index_limit = config.segment_index_bytes // 8 * 8
-        index_is_full = segment.offset_index.size_bytes >= self._index_limit
-        self._roll_size = 0 if index_is_full else config.segment_bytes
+        self._roll_size = 0 if segment.indexes_are_full(config.segment_index_bytes) else config.segment_bytes
         self._roll_offset = segment.base_offset + MAX_INT32
         self._roll_timestamp_ms = self._roll_wall_ms = MAX_INT64
         first_timestamp, roll_ms = segment.first_timestamp(), config.roll_ms - self._roll_jitter_ms

@@ -284,6 +284,13 @@ class Segment:
             self._index_time()
         self.flush_indexes()
 
+    def indexes_are_full(self, limit_bytes: int) -> bool:
+        """Is one of them as large as segment.index.bytes allows? The time index keeps room for the entry of `finish`
+        (TimeIndex.isFull): Kafka does not start on a folder with an index above the limit."""
+        return len(self.offset_index) >= limit_bytes // OFFSET_ENTRY.size or (
+            len(self.time_index) >= limit_bytes // TIME_ENTRY.size - 1
+        )
+
     def reset_indexes(self, relative_offset: int) -> None:
         """Drops what the indexes say of batches that end at `base_offset + relative_offset` or later."""
         if relative_offset <= 0:

@@ -37,7 +37,18 @@ from ..verification import Errors, ProducerBatch, Support, verify
 
 #: __admin_client may write to internal topics (Kafka's AdminUtils.ADMIN_CLIENT_ID).
 ADMIN_CLIENT_ID: Final = "__admin_client"
-_RECORDS_REFUSED: Final = frozenset({ErrorCode.INVALID_RECORD, ErrorCode.INVALID_TIMESTAMP})
+#: With which Kafka tells the log's start: what the append itself says of records and producers, but not that they are
+#: too large or damaged (ReplicaManager.appendRecordsToLeader).
+_START_TOLD: Final = frozenset(
+    {
+        ErrorCode.INVALID_RECORD,
+        ErrorCode.INVALID_TIMESTAMP,
+        ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER,
+        ErrorCode.INVALID_PRODUCER_EPOCH,
+        ErrorCode.INVALID_TXN_STATE,
+        ErrorCode.NOT_ENOUGH_REPLICAS,
+    }
+)
 #: Errors that Kafka answers without a message.
 _UNEXPLAINED: Final = frozenset({ErrorCode.MESSAGE_TOO_LARGE, ErrorCode.KAFKA_STORAGE_ERROR})
 _ZSTD: Final = 4
@@ -169,6 +180,7 @@ def _produce(
                 if acks not in (1, -1, 0):
                     raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
                 if refused and (error_code := refused.get((name, data.index), ErrorCode.NONE)):
+                    partition = None  # the append was not tried
                     raise _unverified(error_code)
                 answer, end = _append(partition, data, request.transactional_id, context)
                 if acks and partition.log.high_watermark < end:
@@ -231,13 +243,12 @@ def _unverified(error: ErrorCode) -> KafkaError:
 
 def _failure(index: int, error: KafkaError, partition: Partition | None) -> PartitionProduceResponse:
     record_errors = error.record_errors if isinstance(error, RecordsRejected) else ()
-    # Kafka tells the log's start where records were looked at and refused, and for no other error.
-    refused = error.code in _RECORDS_REFUSED and not isinstance(error, NotOneBatchError)
+    start_told = error.code in _START_TOLD and not isinstance(error, NotOneBatchError)
     return PartitionProduceResponse(
         index=index,
         error_code=error.code,
         base_offset=-1,
-        log_start_offset=partition.log.log_start_offset if refused and partition is not None else -1,
+        log_start_offset=partition.log.log_start_offset if start_told and partition is not None else -1,
         record_errors=[
             BatchIndexAndErrorMessage(batch_index=batch_index, batch_index_error_message=message)
             for batch_index, message in record_errors

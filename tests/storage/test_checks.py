@@ -158,6 +158,14 @@ def test_append_time_is_the_brokers(batch: MakeBatch) -> None:
     assert [record.timestamp_ms for record in iter_records(stored)] == [1000]
 
 
+def test_markers_too_have_the_time_of_the_append() -> None:
+    marker = encode_end_txn_marker(commit=True, producer_id=1, producer_epoch=0, coordinator_epoch=0, timestamp_ms=5)
+    header, stored = accept(marker, LogConfig(message_timestamp_type="LogAppendTime"), NOW_MS, Origin.COORDINATOR)
+    assert parse_header(stored).is_log_append_time
+    assert header[8] == parse_header(stored).max_timestamp_ms == NOW_MS
+    assert accept(marker, LogConfig(), NOW_MS, Origin.COORDINATOR)[1] == marker
+
+
 @pytest.mark.behaviour("timestamps-and-keys")
 def test_compacted_topics_need_keys(batch: MakeBatch) -> None:
     for policy in (("compact",), ("compact", "delete")):

@@ -119,10 +119,21 @@ def test_it_rolls_by_size_and_by_time_and_when_an_index_is_full(open_log: OpenLo
     assert log.segment_offsets == [0, 2, 5]
 
     log.truncate_to(0, 1000)
-    log = open_log(segment_index_bytes=16, index_interval_bytes=1, clean=True)
+    log = open_log(segment_index_bytes=36, index_interval_bytes=1, clean=True)
     for _ in range(7):
-        append(log, batch(b"x"))
+        append(log, batch(b"x"))  # one time: four entries of 8 bytes in the offset index
+    assert log.segment_offsets == [0, 5]
+
+
+def test_it_rolls_when_the_time_index_is_full_but_for_its_last_entry(
+    open_log: OpenLog, batch: MakeBatch, tmp_path: Path
+) -> None:
+    log = open_log(segment_index_bytes=36, index_interval_bytes=1)
+    for timestamp in range(7):
+        append(log, batch(b"x", timestamp_ms=timestamp))
     assert log.segment_offsets == [0, 3, 6]
+    log.close()
+    assert {path.stat().st_size for path in (tmp_path / "t-0").glob("*.timeindex")} == {24, 12}
 
 
 def test_without_timestamps_it_rolls_by_the_clock(open_log: OpenLog, batch: MakeBatch) -> None:
