@@ -1,4 +1,5 @@
-"""Worker threads that bring files into memory, so that the loop never waits for a device.
+"""Worker threads that bring files into memory, so that the loop never waits for a device; and other work that would
+hold it up.
 
 `when_warm` tries, has what is missing read, and tries again. A thread touches nothing but leased descriptors, and it
 reports through the reactor. The threads are trio's, which keeps idle ones for some seconds.
@@ -10,13 +11,12 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from trio.lowlevel import start_thread_soon
 
-from ..storage.opening import ColdFolder
 from ..storage.pending import Pending
-from ..storage.warmth import ColdRange, ColdRead
+from ..storage.warmth import ColdRange, ColdRead, Job, Missing
 
 if TYPE_CHECKING:
     from ..storage.handles import Handle, HandleCache
@@ -32,14 +32,6 @@ THREADS: Final = 4
 LONGEST_READ_BYTES: Final = 67_108_864
 #: After so many attempts that lacked something in the same file, memory is too short to hold it: the next one waits.
 ATTEMPTS: Final = 16
-
-
-class Job(Protocol):
-    """`run` in a thread, then `finish` on the loop."""
-
-    def run(self) -> None: ...
-
-    def finish(self) -> None: ...
 
 
 class Warmer:
@@ -81,7 +73,7 @@ class Warmer:
         if then is not None:
             then()
 
-    def warm(self, ranges: Sequence[ColdRange | ColdFolder], then: Callable[[], None]) -> None:
+    def warm(self, ranges: Sequence[Missing], then: Callable[[], None]) -> None:
         """Has all ranges read; calls `then` when the last of them is there, never before this returns."""
         jobs: list[Job] = []
         for missing in ranges:
@@ -133,10 +125,10 @@ class Progress:
         self._last: tuple[Handle, int, int] | None = None
         self.attempts = 0
 
-    def widened(self, cold: ColdRead) -> Sequence[ColdRange | ColdFolder]:
+    def widened(self, cold: ColdRead) -> Sequence[Missing]:
         """What to read now: twice as much as the last time where a walk goes on in the same file."""
         first = cold.ranges[0]
-        if isinstance(first, ColdFolder):
+        if not isinstance(first, ColdRange):
             return cold.ranges
         if self._last is None or self._last[0] is not first.handle:
             self._last, self.attempts = (first.handle, first.position, first.size), 0

@@ -14,6 +14,7 @@ from typing import Final
 
 from .files import Files
 from .log_dir_health import FileClosedError, LogDirHealth
+from .time_search import TimeAnswers
 from .warmth import ColdRange, ColdRead, Warmed
 
 #: Never fewer, however low the process's limit: a roll has a log, two indexes and a snapshot open.
@@ -102,6 +103,7 @@ class HandleCache:
         #: Such a read is under way.
         self.no_waiting = False
         self.warmed: Final = Warmed()
+        self.time_answers: Final = TimeAnswers()
         #: Appended through it so far: what was appended lately is in memory.
         self.written_bytes = 0
 

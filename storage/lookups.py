@@ -1,4 +1,5 @@
-"""Finding records by time. Headers only say where to look; the answer comes from the records themselves.
+"""Finding records by time. Headers only say where to look; the answer comes from the records themselves
+(`time_search.py`).
 
 Source: UnifiedLog.fetchOffsetByTimestamp, LogSegment.findOffsetByTimestamp, FileRecords.searchForTimestamp.
 """
@@ -8,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..wire.batches import BatchHeader
-from ..wire.records import batch_records
 from .interface import NOT_FOUND, TimestampOffset
 from .segment import Segment
 from .segments import load_some
@@ -30,9 +30,9 @@ def first_at_or_after(segments: Sequence[Segment], timestamp_ms: int, log_start_
         for position, header in segment.headers(indexed[1] if indexed else 0):
             if header.max_timestamp_ms < timestamp_ms or header.last_offset < log_start_offset:
                 continue
-            for record in batch_records(segment.read(position, header.size_bytes), skip_values=True):
-                if record.timestamp_ms >= timestamp_ms and record.offset >= log_start_offset:
-                    return TimestampOffset(record.timestamp_ms, record.offset, header.partition_leader_epoch)
+            found = segment.find_in_batch(position, header, timestamp_ms, log_start_offset)
+            if found is not None:
+                return TimestampOffset(*found, header.partition_leader_epoch)
     return NOT_FOUND
 
 
@@ -56,11 +56,8 @@ def with_max_timestamp(segments: Sequence[Segment], log_start_offset: int) -> Ti
 
 def _largest_in(segment: Segment, position: int, header: BatchHeader, log_start_offset: int) -> TimestampOffset:
     """The first record of one batch that has its largest timestamp."""
-    best = NOT_FOUND
-    for record in batch_records(segment.read(position, header.size_bytes), skip_values=True):
-        if record.timestamp_ms > best.timestamp_ms and record.offset >= log_start_offset:
-            best = TimestampOffset(record.timestamp_ms, record.offset, header.partition_leader_epoch)
-    return best
+    found = segment.find_in_batch(position, header, None, log_start_offset)
+    return NOT_FOUND if found is None else TimestampOffset(*found, header.partition_leader_epoch)
 
 
 def _largest_from(segment: Segment, offset: int) -> TimestampOffset:

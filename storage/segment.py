@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from ..wire.batches import BATCH_OVERHEAD, HEADER, LOG_OVERHEAD, MAGIC, NO_TIMESTAMP, BatchHeader
+from ..wire.record_times import TimedRecord
 from .files import empty, remove_if_there, rename_if_there
 from .handles import Handle, HandleCache
 from .indexes import OFFSET_ENTRY, TIME_ENTRY, SortedIndex
+from .time_search import TimeQuestion, search_batch
 from .transactions import TransactionIndex
 from .warmth import ColdRange, ColdRead
 
@@ -346,6 +348,13 @@ class Segment:
 
     def read(self, position: int, size: int) -> bytes:
         return self.handle.pread(size, position)
+
+    def find_in_batch(
+        self, position: int, header: BatchHeader, timestamp_ms: int | None, offset: int
+    ) -> TimedRecord | None:
+        """The first record of a batch with that timestamp or a later one (None: with the largest one), of those at
+        `offset` or later. Raises RecordError."""
+        return search_batch(self._cache, TimeQuestion(self.handle, position, header, timestamp_ms, offset))
 
     # --- changing -------------------------------------------------------------------------------------------------
 

@@ -13,16 +13,30 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from .handles import Handle, HandleCache
-    from .opening import ColdFolder
 
 #: What is warmed begins and ends on multiples of this: a search reads several places near each other.
 BLOCK_BYTES: Final = 65_536
 #: Blocks remembered as warmed where the system does not tell: 64 MiB.
 WARMED_BLOCKS: Final = 1024
+
+
+class Job(Protocol):
+    """`run` in a worker thread, then `finish` on the loop, whatever became of it."""
+
+    def run(self) -> None: ...
+
+    def finish(self) -> None: ...
+
+
+class Missing(Protocol):
+    """What an attempt lacks: a range of a file, a folder nobody has looked into, a search."""
+
+    def job(self, cache: HandleCache) -> Job:
+        """What brings it. Raises OSError."""
 
 
 class ColdRange:
@@ -41,9 +55,10 @@ class ColdRange:
 
 
 class ColdRead(Exception):  # noqa: N818  # no failure: a step on the way to the answer
-    """The answer is not in memory as a whole. `ranges`: what is missing, as far as it is known; not empty."""
+    """The answer is not to be had at once. `ranges`: what a worker thread has to do first, as far as it is known; not
+    empty."""
 
-    def __init__(self, ranges: Sequence[ColdRange | ColdFolder]) -> None:
+    def __init__(self, ranges: Sequence[Missing]) -> None:
         super().__init__(f"{len(ranges)} ranges are not in memory")
         self.ranges = ranges
 

@@ -24,9 +24,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ...storage.interface import ReadResult
-from ...storage.opening import ColdFolder
 from ...storage.pending import Pending
-from ...storage.warmth import ColdRange, ColdRead
+from ...storage.warmth import ColdRead, Missing
 from ...wire.errors import ErrorCode, KafkaError
 from ...wire.messages.fetch import (
     AbortedTransaction,
@@ -100,7 +99,7 @@ class Reading:
     def read(self, last: bool = False) -> Pending[FetchResponse] | None:
         """Read all partitions. Parks, and returns the pending answer, if there is too little; `last` does not park for
         that."""
-        cold: list[ColdRange | ColdFolder] = []
+        cold: list[Missing] = []
         request = self.request
         left = min(request.max_bytes, self.context.broker.fetch_max_bytes)
         self.answers = []
@@ -201,7 +200,7 @@ class Reading:
             self.pending.on_abandoned = self._abandon
         return self.pending
 
-    def _warm(self, cold: list[ColdRange | ColdFolder], last: bool) -> Pending[FetchResponse]:
+    def _warm(self, cold: list[Missing], last: bool) -> Pending[FetchResponse]:
         """Have brought into memory what is missing, and read again."""
         pending = self._wait()
         self.state = _WARMING_LAST if last else _WARMING

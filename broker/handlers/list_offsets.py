@@ -16,9 +16,8 @@ from collections import Counter
 from functools import partial
 from typing import Final, NamedTuple
 
-from ...storage.opening import ColdFolder
 from ...storage.pending import Pending
-from ...storage.warmth import ColdRange, ColdRead
+from ...storage.warmth import ColdRead, Missing
 from ...wire.errors import ErrorCode, KafkaError
 from ...wire.messages.list_offsets import (
     ListOffsetsPartition,
@@ -69,7 +68,7 @@ def _answer(
     found_before: dict[tuple[str, int], tuple[Found, ErrorCode]],
 ) -> ListOffsetsResponse:
     """`found_before`: what an earlier attempt has found. Raises ColdRead for all partitions that lack something."""
-    cold: list[ColdRange | ColdFolder] = []
+    cold: list[Missing] = []
     named = Counter((topic.name, asked.partition_index) for topic in request.topics for asked in topic.partitions)
     topics = []
     for topic in request.topics:

@@ -7,6 +7,7 @@ what is in memory and without.
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 import pytest
 
 from compat_tests.bench.slow_files import BrokerThread, SlowFiles
+from klamm.storage.pace import Pace
+from klamm.storage.time_search import LOOP_PIECES
 from klamm.wire.errors import ErrorCode
 from klamm.wire.messages.delete_records import (
     DeleteRecordsPartition,
@@ -22,7 +25,8 @@ from klamm.wire.messages.delete_records import (
 )
 from klamm.wire.messages.list_offsets import ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic
 from klamm.wire.messages.metadata import MetadataRequest
-from klamm.wire.records import iter_records
+from klamm.wire.record_times import SINGLE_RECORDS
+from klamm.wire.records import Record, encode_batch, iter_records
 
 from .raw_client import RawClient, ask, wait_for
 from .steps import batch, create_topic, delete_topic, fetch, fetch_request, list_offset, produce_request, produced
@@ -211,6 +215,32 @@ def test_look_ups_by_time(held: Held) -> None:
         held.drop()
         assert list_offset(client, "cold", FIRST_MS - 1).offset == 0
     held.check()
+
+
+def test_a_long_walk_along_records_is_a_threads(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No two neighbours of these are as long as each other."""
+    last = LOOP_PIECES * SINGLE_RECORDS
+    walking, go_on = threading.Event(), threading.Event()
+
+    def rest(pace: Pace) -> None:
+        assert threading.get_ident() != held.broker.thread
+        walking.set()
+        assert go_on.wait(WAIT_S)
+
+    monkeypatch.setattr(Pace, "rest", rest)
+    create_topic(held.address, name="long")
+    with RawClient(held.address, WAIT_S) as client:
+        records = [Record(value=bytes(number % 2), timestamp_ms=FIRST_MS + number) for number in range(last + 1)]
+        produced(client, "long", encode_batch(records))
+        asked = ListOffsetsPartition(partition_index=0, timestamp=FIRST_MS + last)
+        request = ListOffsetsRequest(replica_id=-1, topics=[ListOffsetsTopic(name="long", partitions=[asked])])
+        client.send(request, 7)
+        assert walking.wait(WAIT_S)
+        held.live()
+        go_on.set()
+        found = client.receive().topics[0].partitions[0]
+    assert (found.error_code, found.offset, found.timestamp) == (0, last, FIRST_MS + last)
+    assert held.files.stalls == []
 
 
 def test_aborted_transactions(held: Held) -> None:

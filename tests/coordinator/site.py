@@ -12,9 +12,9 @@ from klamm.broker.broker import Broker
 from klamm.broker.config import Config
 from klamm.broker.context import RequestContext
 from klamm.broker.server import Address
-from klamm.broker.warmer import Job
 from klamm.storage.log_manager import open_log_dirs
 from klamm.storage.pending import Pending
+from klamm.storage.warmth import Job
 from klamm.wire.apis import BY_NAME
 from klamm.wire.codec import decode, encode
 from klamm.wire.declare import Message
