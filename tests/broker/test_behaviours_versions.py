@@ -11,6 +11,8 @@ from klamm.wire.codec import encode
 from klamm.wire.errors import ErrorCode
 from klamm.wire.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
 from klamm.wire.messages.metadata import MetadataRequest
+from klamm.wire.messages.sasl_authenticate import SaslAuthenticateRequest
+from klamm.wire.messages.sasl_handshake import SaslHandshakeRequest
 
 from .raw_client import ClosedError, RawClient, ask, decode_response, framed, header_bytes
 
@@ -134,6 +136,18 @@ def test_supported_features_from_zero_are_listed_from_v4_on(address: str) -> Non
         for name, level in levels.items():
             (supported,) = [feature for feature in new.supported_features if feature.name == name]
             assert supported.min_version <= level <= supported.max_version
+
+
+def test_a_login_over_a_plaintext_listener_is_refused_and_the_connection_stays(address: str) -> None:
+    with RawClient(address) as client:
+        for version in range(2):
+            handshake = client.request(SaslHandshakeRequest(mechanism="PLAIN"), version)
+            assert (handshake.error_code, handshake.mechanisms) == (ErrorCode.ILLEGAL_SASL_STATE, [])
+        for version in range(3):
+            login = client.request(SaslAuthenticateRequest(auth_bytes=b"\0user\0secret"), version)
+            assert (login.error_code, login.auth_bytes) == (ErrorCode.ILLEGAL_SASL_STATE, b"")
+            assert login.error_message == "SaslAuthenticate request received after successful authentication"
+        assert client.request(MetadataRequest(topics=[]), 12).brokers
 
 
 def test_many_requests_in_one_write_are_answered_in_their_order(address: str) -> None:
