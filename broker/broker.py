@@ -23,6 +23,7 @@ from ..wire.errors import ErrorCode, KafkaError
 from ..wire.messages.create_topics import CreatableTopic, CreatableTopicConfig
 from .cleaner import clean_logs, unlink_deleted
 from .context import RequestContext
+from .features import METADATA_VERSION
 from .fetch_sessions import FetchSessions
 from .flusher import flush_when_due
 from .group_commit import GroupCommit, most_logs
@@ -43,6 +44,7 @@ from .metadata.image import (
 from .metadata.metadata_log import MetadataLog
 from .metadata.producer_ids import ProducerIds
 from .metadata.snapshots import newest_snapshot
+from .metadata.voters import own_voter
 from .metadata_snapshots import MetadataSnapshots
 from .partitions import Partitions
 from .reactor import Reactor
@@ -53,6 +55,8 @@ from .warmer import Warmer
 if TYPE_CHECKING:
     from ..storage.log import Log
     from ..storage.log_manager import LogManager
+    from ..wire.declare import Message
+    from ..wire.log_records.control import VotersRecordVoter
     from .client_telemetry import ClientTelemetry
     from .config import Config
     from .coordinators import Coordinators
@@ -168,8 +172,8 @@ class Broker:
         metadata_log.listeners += (self._on_delta, self.partitions.on_delta)
         self.partitions.assign = self._assign_folder
         now_ms = self.now_ms()
-        metadata_log.open_epoch(self.node_id, now_ms)
-        metadata_log.commit(controller.bootstrap(), now_ms)
+        metadata_log.open_epoch(self.voter(), now_ms)
+        metadata_log.commit(controller.bootstrap(self._formatted()), now_ms)
         protocols = self.config.security_protocols
         registration = Registration(
             node_id=self.node_id,
@@ -188,6 +192,19 @@ class Broker:
             metadata_log.commit(changes, now_ms)
         for changes in controller.elect_leaders(self.node_id, new_epochs=not self.logs.was_clean):
             metadata_log.commit(changes, now_ms)
+
+    def voter(self) -> VotersRecordVoter:
+        """This broker as the metadata log's only voter."""
+        return own_voter(self.config, self.logs.metadata_dir.directory_id)
+
+    def _formatted(self) -> list[Message]:
+        """What the folder of a new cluster was formatted with."""
+        if METADATA_VERSION in self.catalogue.finalized_features:
+            return []
+        from .metadata.bootstrap import read_bootstrap
+
+        folder = self.logs.metadata_dir
+        return read_bootstrap(folder.files, folder.path)
 
     def _directory_of(self, topic: str, index: int) -> bytes | None:
         """The id of the folder that the catalogue has for a partition's log."""

@@ -7,15 +7,13 @@ org.apache.kafka.image.publisher.SnapshotGenerator.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..storage.log import Log
-    from ..wire.declare import Message
     from .broker import Broker
-    from .metadata.snapshots import SnapshotId
+    from .metadata.snapshots import Content, SnapshotId
 
 log = logging.getLogger("klamm.metadata")
 
@@ -23,17 +21,17 @@ log = logging.getLogger("klamm.metadata")
 class _Writing:
     """One snapshot on its way to the device."""
 
-    def __init__(self, metadata_log: Log, snapshot: SnapshotId, records: Sequence[Message], now_ms: int) -> None:
+    def __init__(self, metadata_log: Log, snapshot: SnapshotId, content: Content, now_ms: int) -> None:
         self._log = metadata_log
         self._snapshot = snapshot
-        self._records = records
+        self._content = content
         self._now_ms = now_ms
         self.error: OSError | None = None
 
     def run(self) -> None:
         from .metadata.snapshots import encode_snapshot, write_snapshot
 
-        data = encode_snapshot(self._records, self._snapshot.epoch, self._now_ms, self._now_ms)
+        data = encode_snapshot(self._content, self._snapshot.epoch, self._now_ms, self._now_ms)
         try:
             write_snapshot(self._log.files, self._log.folder, self._snapshot, data)
         except OSError as error:
@@ -72,7 +70,9 @@ class MetadataSnapshots:
         """A snapshot of the image as it is, unless one is being written, there is nothing new, or it would lack what
         Kafka keeps and klamm does not: ACLs and tokens."""
         from .metadata.image_records import image_records
-        from .metadata.snapshots import SnapshotId
+        from .metadata.record_versions import as_written
+        from .metadata.records import quorum_records
+        from .metadata.snapshots import Content, SnapshotId
 
         catalogue = self._broker.catalogue
         offset = catalogue.metadata_offset + 1
@@ -83,7 +83,10 @@ class MetadataSnapshots:
         self._asked = True  # until it is written
         now_ms = self._broker.now_ms()
         snapshot = SnapshotId(offset, catalogue.leader_epoch)
-        writing = _Writing(self._log, snapshot, list(image_records(catalogue)), now_ms)
+        level = catalogue.metadata_version
+        records = [as_written(record, level) for record in image_records(catalogue)]
+        content = Content(records, quorum_records(catalogue.voters), level)
+        writing = _Writing(self._log, snapshot, content, now_ms)
         self._broker.warmer.run(writing, partial(self._written, writing, offset))
 
     def _written(self, writing: _Writing, offset: int) -> None:

@@ -64,6 +64,20 @@ def endpoints(config: Config) -> Endpoints:
     return Endpoints(listeners, _advertised(config, names, controllers))
 
 
+def controller_endpoint(config: Config) -> tuple[str, str, int]:
+    """(listener, host, port) at which a Kafka on this configuration has its controller; klamm opens no port there.
+
+    Without one it is what klamm itself is reached at.
+    """
+    name = (config.get("controller.listener.names") or ["CONTROLLER"])[0].upper()
+    for key in ("advertised.listeners", "listeners"):
+        for found, host, port in _parse(config, key):
+            if found == name and port > 0:
+                return name, host or "localhost", port
+    _, host, port = next(iter(_parse(config, "listeners")))
+    return name, host or "localhost", max(port, 0)
+
+
 def _advertised(config: Config, names: list[str], controllers: set[str]) -> dict[str, tuple[str, int]]:
     found = {}
     for name, host, port in _parse(config, "advertised.listeners"):

@@ -15,10 +15,13 @@ from ...wire.messages.alter_user_scram_credentials import (
 from ..commit_or_refuse import commit_or_refuse
 from ..context import RequestContext
 from ..metadata.alter_scram import alter_scram_credentials
+from ..metadata.record_versions import SCRAM_FROM
 
 
 def handle(request: AlterUserScramCredentialsRequest, context: RequestContext) -> AlterUserScramCredentialsResponse:
     broker = context.broker
-    records, results = alter_scram_credentials(broker.catalogue.scram_credentials, request)
+    catalogue = broker.catalogue
+    supported = catalogue.metadata_version >= SCRAM_FROM
+    records, results = alter_scram_credentials(catalogue.scram_credentials, request, supported=supported)
     commit_or_refuse(records, results, context)
     return AlterUserScramCredentialsResponse(throttle_time_ms=0, results=results)

@@ -28,9 +28,12 @@ _TWICE: Final = "A user credential cannot be altered twice in the same request"
 
 
 def alter_scram_credentials(
-    stored: ScramCredentials, request: AlterUserScramCredentialsRequest
+    stored: ScramCredentials, request: AlterUserScramCredentialsRequest, *, supported: bool = True
 ) -> tuple[list[Message], list[AlterUserScramCredentialsResult]]:
-    """The records of what is not refused, and one result a user: a user may be named once in a request."""
+    """The records of what is not refused, and one result a user: a user may be named once in a request.
+
+    `supported`: metadata.version has the records for it.
+    """
     changes: dict[str, ScramCredentialDeletion | ScramCredentialUpsertion] = {}
     errors: dict[str, KafkaError] = {}
     asked: list[ScramCredentialDeletion | ScramCredentialUpsertion] = [*request.deletions, *request.upsertions]
@@ -39,6 +42,8 @@ def alter_scram_credentials(
         if name in errors:
             continue
         try:
+            if not supported:
+                raise KafkaError(ErrorCode.UNSUPPORTED_VERSION, "The current metadata.version does not support SCRAM")
             if changes.pop(name, None) is not None:
                 raise KafkaError(ErrorCode.DUPLICATE_RESOURCE, _TWICE)
             _check(stored, change)

@@ -32,10 +32,11 @@ from ...wire.log_records.metadata_cluster import (
 from ...wire.log_records.metadata_topics import PartitionChangeRecord, ProducerIdsRecord
 from ...wire.messages.create_topics import CreatableTopic, CreatableTopicConfigs, CreatableTopicResult
 from ...wire.messages.delete_topics import DeletableTopicResult, DeleteTopicState
-from ..features import FINALIZED_AT_FIRST, SUPPORTED_FEATURES
+from ..features import FINALIZED_AT_FIRST, METADATA_VERSION, SUPPORTED_FEATURES, feature_records
 from .create_topics import MAX_RECORDS_PER_REQUEST, TopicRules, create_topics
 from .delete_topics import delete_topics
 from .image import NO_LEADER, Catalogue, Endpoint, PartitionImage, TopicImage, is_online
+from .record_versions import DIRECTORIES_FROM, LATEST_LEVEL, TRANSACTIONS_FROM
 from .uuids import random_uuid
 
 if TYPE_CHECKING:
@@ -96,19 +97,27 @@ class Controller:
 
     # --- brokers ---------------------------------------------------------------------------------------------------
 
-    def bootstrap(self) -> list[Message]:
-        """What the log of a new cluster begins with; in an old one the features that it has not decided on yet, and
-        the end of a transaction left open."""
+    def bootstrap(self, formatted: Sequence[Message] = ()) -> list[Message]:
+        """What the log of a new cluster begins with; in an old one the end of a transaction left open.
+
+        `formatted`: what its folder was formatted with (`bootstrap.py`); empty for the levels of a new klamm.
+        """
         if self.catalogue.in_transaction:
             return [AbortTransactionRecord(reason="the controller was replaced")]
-        features: list[Message] = [
-            FeatureLevelRecord(name=name, feature_level=level)
-            for name, level in FINALIZED_AT_FIRST.items()
-            if level and name not in self.catalogue.decided_features
-        ]
-        if self.catalogue.finalized_features:
-            return features
-        return [BeginTransactionRecord(name="Bootstrap records"), *features, EndTransactionRecord()]
+        if METADATA_VERSION in self.catalogue.finalized_features:
+            return []
+        records = list(formatted) or feature_records(FINALIZED_AT_FIRST)
+        level = next(
+            (
+                record.feature_level
+                for record in records
+                if isinstance(record, FeatureLevelRecord) and record.name == METADATA_VERSION
+            ),
+            LATEST_LEVEL,
+        )
+        if level < TRANSACTIONS_FROM:
+            return records
+        return [BeginTransactionRecord(name="Bootstrap records"), *records, EndTransactionRecord()]
 
     def register_broker(self, broker: Registration) -> list[Message]:
         """A broker registers and is unfenced at once. Its records must be the next of the log: their offset is the
@@ -162,7 +171,7 @@ class Controller:
         """A broker has only these of its log dirs left: partitions that it leads in others lose their leader."""
         broker = self.catalogue.brokers[node_id]
         yield from self.unled(node_id, directory_ids)
-        if set(directory_ids) != set(broker.log_dirs):
+        if self._knows_directories and set(directory_ids) != set(broker.log_dirs):
             yield [
                 BrokerRegistrationChangeRecord(
                     broker_id=node_id, broker_epoch=broker.epoch, log_dirs=list(directory_ids)
@@ -182,7 +191,10 @@ class Controller:
     def assign_directory(
         self, topic: TopicImage, partition: PartitionImage, node_id: int, directory_id: bytes
     ) -> list[Message]:
-        """A broker says which of its log dirs a partition lies in."""
+        """A broker says which of its log dirs a partition lies in; where metadata.version has no room for it nothing
+        is written."""
+        if not self._knows_directories:
+            return []
         directories = [
             directory_id if replica == node_id else known
             for replica, known in zip(partition.replicas, partition.directories, strict=True)
@@ -203,6 +215,10 @@ class Controller:
                     yield from self.assign_directory(topic, partition, node_id, directory_id)
 
         yield from _batches(changes())
+
+    @property
+    def _knows_directories(self) -> bool:
+        return self.catalogue.metadata_version >= DIRECTORIES_FROM
 
     def _is_online(self, partition: PartitionImage, node_id: int) -> bool:
         broker = self.catalogue.brokers.get(node_id)

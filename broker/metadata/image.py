@@ -16,7 +16,10 @@ from ...wire.errors import ErrorCode, KafkaError
 from ...wire.log_records import metadata_cluster as cluster
 from ...wire.log_records import metadata_security as security
 from ...wire.log_records import metadata_topics as topics
+from ...wire.log_records.control import KRaftVersionRecord, VotersRecord, VotersRecordVoter
+from ..features import KRAFT_VERSION, METADATA_VERSION
 from .client_quotas import ClientQuotas
+from .record_versions import LATEST_LEVEL
 from .scram import ScramCredentials
 from .topic_names import INTERNAL_TOPICS, collision_key
 from .uuids import NO_DIRECTORY
@@ -140,7 +143,8 @@ class Catalogue:
 
     `metadata_offset`: of the last record replayed, -1 for none; `leader_epoch` and `controller_id`: of the metadata
     log's leader, 0 and -1 for none; `next_producer_id`: the first that no block has; `finalized_features`: name ->
-    level; `decided_features`: those that the log names, also with level 0; `in_transaction`: a metadata transaction
+    level, none that is 0; `voters`: the quorum's, where the
+    log names them (kraft.version 1); `in_transaction`: a metadata transaction
     (KIP-868) is open, whose records wait for its end; `is_whole`: nothing was passed over that a Kafka would miss.
     """
 
@@ -152,7 +156,7 @@ class Catalogue:
         self.topics: dict[str, TopicImage] = {}
         self.brokers: dict[int, BrokerImage] = {}
         self.finalized_features: dict[str, int] = {}
-        self.decided_features: set[str] = set()
+        self.voters: list[VotersRecordVoter] = []
         self.next_producer_id = 0
         self.client_quotas = ClientQuotas()
         self.scram_credentials = ScramCredentials()
@@ -182,6 +186,11 @@ class Catalogue:
         }
 
     # --- reading ---------------------------------------------------------------------------------------------------
+
+    @property
+    def metadata_version(self) -> int:
+        """What its records are written by: the log's level, or that of a new cluster."""
+        return self.finalized_features.get(METADATA_VERSION, LATEST_LEVEL)
 
     def topic(self, name: str) -> TopicImage | None:
         return self.topics.get(name)
@@ -231,6 +240,13 @@ class Catalogue:
                 apply(record)
             elif kind in _NOT_IN_THE_IMAGE:
                 self.is_whole = False
+
+    def replay_control(self, record: KRaftVersionRecord | VotersRecord) -> None:
+        """Apply a control record that says of what kind the quorum is, or who its voters are (KIP-853)."""
+        if isinstance(record, VotersRecord):
+            self.voters = record.voters
+        else:
+            self._set_level(KRAFT_VERSION, record.kraft_version)
 
     def take_delta(self) -> Delta:
         """What was replayed since the last call."""
@@ -325,11 +341,14 @@ class Catalogue:
         self.next_producer_id = record.next_producer_id
 
     def _feature_level(self, record: cluster.FeatureLevelRecord) -> None:
-        self.decided_features.add(record.name)
-        if record.feature_level == 0:
-            self.finalized_features.pop(record.name, None)
+        if record.name != KRAFT_VERSION:  # which its own control record sets
+            self._set_level(record.name, record.feature_level)
+
+    def _set_level(self, feature: str, level: int) -> None:
+        if level == 0:
+            self.finalized_features.pop(feature, None)
         else:
-            self.finalized_features[record.name] = record.feature_level
+            self.finalized_features[feature] = level
         self._delta.features_changed = True
 
     def _register_broker(self, record: cluster.RegisterBrokerRecord) -> None:

@@ -11,23 +11,22 @@ from ...wire.declare import Message
 from ...wire.log_records.metadata_cluster import (
     BrokerEndpoint,
     BrokerFeature,
-    FeatureLevelRecord,
     RegisterBrokerRecord,
 )
 from ...wire.log_records.metadata_security import ClientQuotaRecord, EntityData, UserScramCredentialRecord
 from ...wire.log_records.metadata_topics import ConfigRecord, PartitionRecord, ProducerIdsRecord, TopicRecord
+from ..features import feature_records
 from .image import BrokerImage, Catalogue, PartitionImage
 
 _NO_BROKER = -1
 
 
 def image_records(catalogue: Catalogue) -> Iterator[Message]:
-    """Replayed into an empty catalogue they give this one, but for the log's offset, epoch and leader."""
-    # metadata.version is the first, as in Kafka: it says how to read the rest.
-    for name in sorted(catalogue.decided_features, key=lambda name: (name != "metadata.version", name)):
-        yield FeatureLevelRecord(name=name, feature_level=catalogue.finalized_features.get(name, 0))
+    """Replayed into an empty catalogue they give this one, but for the log's offset, epoch and leader, and what control
+    records say of its quorum."""
+    yield from feature_records(catalogue.finalized_features)
     for broker in catalogue.brokers.values():
-        yield _broker(broker)
+        yield broker_record(broker)
     for topic in catalogue.topics.values():
         yield TopicRecord(name=topic.name, topic_id=topic.topic_id)
         for partition in topic.partitions.values():
@@ -53,7 +52,8 @@ def image_records(catalogue: Catalogue) -> Iterator[Message]:
             )
 
 
-def _broker(broker: BrokerImage) -> RegisterBrokerRecord:
+def broker_record(broker: BrokerImage) -> RegisterBrokerRecord:
+    """A broker's registration as it stands."""
     return RegisterBrokerRecord(
         broker_id=broker.id,
         incarnation_id=broker.incarnation_id,

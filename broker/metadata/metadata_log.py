@@ -13,9 +13,18 @@ from typing import TYPE_CHECKING
 
 from ...wire.batches import iter_batches, verify_batch
 from ...wire.declare import Message
+from ...wire.log_records.control import KRaftVersionRecord, LeaderChangeMessage, VotersRecord, VotersRecordVoter
 from ...wire.records import batch_records
 from .image import Catalogue, Delta
-from .records import decode_leader_change, decode_record, encode_leader_change, encode_records
+from .record_versions import LATEST_LEVEL, as_written
+from .records import (
+    decode_control,
+    decode_record,
+    encode_control,
+    encode_records,
+    leader_change,
+    quorum_records,
+)
 
 if TYPE_CHECKING:
     from .snapshots import SnapshotId
@@ -48,8 +57,7 @@ class MetadataLog:
                 verify_batch(batch)
                 records = batch_records(batch)
                 if header.is_control:
-                    leader = decode_leader_change(records)
-                    catalogue.controller_id = catalogue.controller_id if leader is None else leader
+                    self._load_control(decode_control(records))
                 else:
                     for record in records:
                         replay(decode_record(record.value or b"\0\0\0"))
@@ -57,22 +65,44 @@ class MetadataLog:
                 catalogue.leader_epoch = header.partition_leader_epoch
         catalogue.take_delta()
 
+    def _load_control(self, records: Iterable[Message]) -> None:
+        for record in records:
+            if isinstance(record, LeaderChangeMessage):
+                self.catalogue.controller_id = record.leader_id
+            elif isinstance(record, KRaftVersionRecord | VotersRecord):
+                self.catalogue.replay_control(record)
+
     def restore(self, snapshot: SnapshotId, records: Iterable[Message]) -> None:
         """Begin with what a snapshot holds, before `load` of the log from its offset on. Raises KafkaError."""
         catalogue = self.catalogue
         for record in records:
-            catalogue.replay(record)
+            if isinstance(record, KRaftVersionRecord | VotersRecord):
+                catalogue.replay_control(record)
+            else:
+                catalogue.replay(record)
         catalogue.metadata_offset = snapshot.offset - 1
         catalogue.leader_epoch = snapshot.epoch
 
-    def open_epoch(self, node_id: int, now_ms: int) -> None:
-        """Become the log's leader: the next epoch begins with its control batch. Once, after `load`."""
+    def open_epoch(self, voter: VotersRecordVoter, now_ms: int) -> None:
+        """Become the log's leader: the next epoch begins with its control batch. Once, after `load`.
+
+        `voter`: this node. A log that names its voters, and this one as another, is told so, as by Kafka's leader.
+        """
         catalogue = self.catalogue
-        epoch = catalogue.leader_epoch + 1
-        self._append(encode_leader_change(node_id, self.next_offset, epoch, now_ms))
-        catalogue.leader_epoch = epoch
-        catalogue.controller_id = node_id
-        catalogue.metadata_offset += 1
+        told = [] if catalogue.voters in ([], [voter]) else quorum_records([voter])
+        catalogue.leader_epoch += 1
+        catalogue.controller_id = voter.voter_id
+        self._append_control([leader_change(voter.voter_id), *told], now_ms)
+
+    def raise_kraft_version(self, voter: VotersRecordVoter, now_ms: int) -> None:
+        """From now on the log names its voters: this node (kraft.version 1, KIP-853)."""
+        self._append_control(quorum_records([voter]), now_ms)
+
+    def _append_control(self, records: Sequence[tuple[bytes, Message]], now_ms: int) -> None:
+        catalogue = self.catalogue
+        self._append(encode_control(records, self.next_offset, catalogue.leader_epoch, now_ms))
+        self._load_control(message for _, message in records)
+        catalogue.metadata_offset += len(records)
 
     @property
     def next_offset(self) -> int:
@@ -80,11 +110,16 @@ class MetadataLog:
         return self.catalogue.metadata_offset + 1
 
     def commit(self, records: Sequence[Message], now_ms: int) -> None:
-        """Append the records as one batch, replay them, tell the listeners. Nothing happens when there are none."""
+        """Append the records as one batch, replay them, tell the listeners. Nothing happens when there are none.
+
+        They are written in the versions of the cluster's metadata.version; what those lack does not happen."""
         if not records:
             return
         catalogue = self.catalogue
-        self._append(encode_records(records, self.next_offset, catalogue.leader_epoch, now_ms))
+        level = catalogue.metadata_version
+        if level < LATEST_LEVEL:
+            records = [as_written(record, level) for record in records]
+        self._append(encode_records(records, self.next_offset, catalogue.leader_epoch, now_ms, level))
         for record in records:
             catalogue.replay(record)
         catalogue.metadata_offset += len(records)

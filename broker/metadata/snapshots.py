@@ -17,12 +17,13 @@ from typing import Final, NamedTuple
 
 from ...storage.files import Files, read_file, remove_if_there, replace_file
 from ...wire.batches import RecordError, iter_batches, verify_batch
-from ...wire.codec import DecodeError, encode
+from ...wire.codec import DecodeError
 from ...wire.declare import Message
 from ...wire.errors import KafkaError
 from ...wire.log_records.control import SnapshotFooterRecord, SnapshotHeaderRecord
-from ...wire.records import Record, batch_records, encode_batch
-from .records import decode_record, encode_records
+from ...wire.records import batch_records
+from .record_versions import LATEST_LEVEL
+from .records import decode_control, decode_record, encode_control, encode_records
 
 log = logging.getLogger("klamm.metadata")
 
@@ -51,19 +52,26 @@ def find_snapshots(files: Files, folder: str) -> list[SnapshotId]:
     return sorted((SnapshotId(int(match[1]), int(match[2])) for match in found if match), reverse=True)
 
 
-def encode_snapshot(records: Sequence[Message], epoch: int, last_timestamp_ms: int, now_ms: int) -> bytes:
-    """A whole snapshot of an image's records. `last_timestamp_ms`: of the last record in the log that it contains."""
+class Content(NamedTuple):
+    """What a snapshot holds. `records`: of an image; `quorum`: control records (key, message), see `quorum_records`;
+    `level`: the metadata.version by which they are written."""
+
+    records: Sequence[Message]
+    quorum: Sequence[tuple[bytes, Message]] = ()
+    level: int = LATEST_LEVEL
+
+
+def encode_snapshot(content: Content, epoch: int, last_timestamp_ms: int, now_ms: int) -> bytes:
+    """A whole snapshot. `last_timestamp_ms`: of the last record in the log that it contains."""
     header = SnapshotHeaderRecord(version=0, last_contained_log_timestamp=last_timestamp_ms)
-    parts = [_control(_HEADER_KEY, header, 0, epoch, now_ms)]
+    parts = [encode_control([(_HEADER_KEY, header), *content.quorum], 0, epoch, now_ms)]
+    first, records = 1 + len(content.quorum), content.records
     for start in range(0, len(records), BATCH_RECORDS):
-        parts.append(encode_records(records[start : start + BATCH_RECORDS], 1 + start, epoch, now_ms))
-    parts.append(_control(_FOOTER_KEY, SnapshotFooterRecord(version=0), 1 + len(records), epoch, now_ms))
+        some = records[start : start + BATCH_RECORDS]
+        parts.append(encode_records(some, first + start, epoch, now_ms, content.level))
+    footer = SnapshotFooterRecord(version=0)
+    parts.append(encode_control([(_FOOTER_KEY, footer)], first + len(records), epoch, now_ms))
     return b"".join(parts)
-
-
-def _control(key: bytes, message: Message, offset: int, epoch: int, now_ms: int) -> bytes:
-    record = Record(key=key, value=encode(message, 0), timestamp_ms=now_ms)
-    return encode_batch([record], base_offset=offset, partition_leader_epoch=epoch, control=True)
 
 
 def write_snapshot(files: Files, folder: str, snapshot: SnapshotId, data: bytes) -> None:
@@ -81,7 +89,7 @@ def newest_snapshot(files: Files, folder: str, end_offset: int) -> tuple[Snapsho
         if snapshot.offset > end_offset:
             continue
         try:
-            records = _records(read_file(files, os.path.join(folder, snapshot.file_name)) or b"")
+            records = decode_snapshot(read_file(files, os.path.join(folder, snapshot.file_name)) or b"")
         except (RecordError, DecodeError, KafkaError) as error:
             log.warning("%s cannot be read: %s", snapshot.file_name, error)
             continue
@@ -91,8 +99,8 @@ def newest_snapshot(files: Files, folder: str, end_offset: int) -> tuple[Snapsho
     return None
 
 
-def _records(data: bytes) -> list[Message] | None:
-    """None if the snapshot has no end. Raises RecordError, DecodeError, KafkaError."""
+def decode_snapshot(data: bytes) -> list[Message] | None:
+    """Its records, those of the quorum included; None if it has no end. Raises RecordError, DecodeError, KafkaError."""
     records: list[Message] = []
     view, whole = memoryview(data), False
     for position, header in iter_batches(view):
@@ -101,6 +109,7 @@ def _records(data: bytes) -> list[Message] | None:
         for record in batch_records(batch):
             if header.is_control:
                 whole = record.key == _FOOTER_KEY
+                records += decode_control([record])
             else:
                 records.append(decode_record(record.value or b"\0\0\0"))
     return records if whole else None

@@ -1,9 +1,11 @@
 """The controller's part of UpdateFeatures: what is refused, and the records of what is not.
 
-All updates of a request are made or none. Source: org.apache.kafka.controller.FeatureControlManager.
+All updates of a request are made or none. A metadata.version goes down only over levels that brought no new metadata.
+kraft.version is no record but a control record of its own, and goes up only. Source:
+org.apache.kafka.controller.FeatureControlManager.
 
-Left out: metadata.version and kraft.version stay as they are (klamm writes its log in one form, and its controller is
-no quorum): lowering the first and raising the second is refused. Features that depend on others.
+Left out: nothing is asked of other brokers and controllers, since there are none. Kafka looks at the updates in the
+order of a hash and names the first bad one, klamm in that of the request.
 """
 
 from __future__ import annotations
@@ -13,17 +15,19 @@ from typing import Final, NamedTuple
 
 from ...wire.declare import Message
 from ...wire.errors import ErrorCode, KafkaError
-from ...wire.log_records.metadata_cluster import FeatureLevelRecord
-from ..features import SUPPORTED_FEATURES
+from ...wire.log_records.metadata_cluster import FeatureLevelRecord, NoOpRecord
+from ..features import KRAFT_VERSION, METADATA_VERSION, SUPPORTED_FEATURES
 from .image import Catalogue
+from .image_records import broker_record
+from .record_versions import DIRECTORIES_FROM
 
 #: org.apache.kafka.clients.admin.FeatureUpdate.UpgradeType
 UPGRADE: Final = 1
 SAFE_DOWNGRADE: Final = 2
 UNSAFE_DOWNGRADE: Final = 3
 
-#: Supported in several versions on the wire, and written in one.
-_FIXED: Final = frozenset({"metadata.version", "kraft.version"})
+#: Levels of metadata.version that brought metadata which those below do not have (MetadataVersion.didMetadataChange).
+_METADATA_CHANGED: Final = frozenset({7, 8, 11, 13, 14, 15, 17, 23, 30})
 
 
 class FeatureUpdate(NamedTuple):
@@ -31,7 +35,14 @@ class FeatureUpdate(NamedTuple):
     upgrade_type: int
 
 
-def update_features(catalogue: Catalogue, updates: Mapping[str, FeatureUpdate]) -> list[Message]:
+class FeatureChange(NamedTuple):
+    """`raises_kraft_version`: before the records the quorum's control records are to be written."""
+
+    records: list[Message]
+    raises_kraft_version: bool
+
+
+def update_features(catalogue: Catalogue, updates: Mapping[str, FeatureUpdate]) -> FeatureChange:
     """Raises KafkaError(INVALID_UPDATE_VERSION) for the first update that is refused."""
     records: list[Message] = []
     for name, update in updates.items():
@@ -39,17 +50,51 @@ def update_features(catalogue: Catalogue, updates: Mapping[str, FeatureUpdate]) 
         if problem is not None:
             raise KafkaError(
                 ErrorCode.INVALID_UPDATE_VERSION,
-                "The update failed for all features since the following feature had an error: "
-                f"Invalid update version {update.level} for feature {name}. {problem}",
+                f"The update failed for all features since the following feature had an error: {problem}",
             )
-        if update.level != catalogue.finalized_features.get(name, 0):
+        if name != KRAFT_VERSION:
             records.append(FeatureLevelRecord(name=name, feature_level=update.level))
-    return records
+        elif update.upgrade_type == UPGRADE:
+            # Kafka's too: the answer waits for it, and with it for the control records before it.
+            records.append(NoOpRecord())
+    kraft = updates.get(KRAFT_VERSION)
+    return FeatureChange(records, kraft is not None and kraft.level > _level(catalogue, KRAFT_VERSION))
+
+
+def registrations(catalogue: Catalogue, level_before: int, log_dirs: Mapping[int, list[bytes]]) -> list[Message]:
+    """The brokers as they are registered since metadata.version has room for their log.dirs: node id -> directory ids
+    of 16 bytes. Nothing if it had before, or has not."""
+    if not level_before < DIRECTORIES_FROM <= catalogue.metadata_version:
+        return []
+    return [
+        broker_record(broker._replace(log_dirs=tuple(log_dirs[broker.id])))
+        for broker in catalogue.brokers.values()
+        if broker.id in log_dirs
+    ]
+
+
+def _level(catalogue: Catalogue, name: str) -> int:
+    return catalogue.finalized_features.get(name, 0)
 
 
 def _problem(catalogue: Catalogue, name: str, update: FeatureUpdate) -> str | None:
+    reason = _reason(catalogue, name, update)
+    if reason is not None:
+        return f"Invalid update version {update.level} for feature {name}. {reason}"
+    current = _level(catalogue, name)
+    if name == METADATA_VERSION and not _METADATA_CHANGED.isdisjoint(range(update.level + 1, current + 1)):
+        why = (
+            "Unsafe metadata downgrade is not supported in this version."
+            if update.upgrade_type == UNSAFE_DOWNGRADE
+            else "Refusing to perform the requested downgrade because it might delete metadata information."
+        )
+        return f"Unsupported metadata.version downgrade from {current} to {update.level}. {why}"
+    return None
+
+
+def _reason(catalogue: Catalogue, name: str, update: FeatureUpdate) -> str | None:
     level, kind = update
-    current = catalogue.finalized_features.get(name, 0)
+    current = _level(catalogue, name)
     if kind not in (UPGRADE, SAFE_DOWNGRADE, UNSAFE_DOWNGRADE):
         return "The controller does not support the given upgrade type."
     if level < 0:
@@ -68,6 +113,6 @@ def _problem(catalogue: Catalogue, name: str, update: FeatureUpdate) -> str | No
         )
     if level > current and kind != UPGRADE:
         return "Can't downgrade to a newer version."
-    if name in _FIXED and level != current:
-        return "klamm does not change the version of this feature."
+    if name == KRAFT_VERSION and level < current:
+        return "Can't downgrade the version of this feature."
     return None

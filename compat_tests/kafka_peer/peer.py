@@ -151,6 +151,7 @@ class RealKafka:
     directory: holds server.properties, broker.log, pid and data/; an old one is opened again with what is in it.
     port: of 127.0.0.1; 0 picks a free one, which restarts keep.
     config: further server properties. jvm: options in place of $KLAMM_KAFKA_JVM.
+    format_options: more of them for the storage tool, when the folder is new (`--release-version 4.2`).
     Raises PeerUnavailableError when Java or the jars are missing, RuntimeError when the broker does not start.
     """
 
@@ -160,6 +161,7 @@ class RealKafka:
         port: int = 0,
         config: Mapping[str, str] | None = None,
         jvm: Sequence[str] | None = None,
+        format_options: Sequence[str] = (),
     ) -> None:
         self.directory = Path(directory).resolve()
         self.port = port or free_port()
@@ -167,6 +169,7 @@ class RealKafka:
         self._properties_path = self.directory / "server.properties"
         self._config = dict(config or {})
         self._jvm = jvm
+        self._format_options = format_options
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 
@@ -252,7 +255,8 @@ class RealKafka:
         self.stop()
 
     def _format(self) -> None:
-        done = self.run_class("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(self._properties_path))
+        options = ["-t", CLUSTER_ID, "-c", str(self._properties_path), *self._format_options]
+        done = self.run_class("kafka.tools.StorageTool", "format", *options)
         if done.returncode:
             raise RuntimeError(f"Kafka's storage could not be formatted:\n{done.stdout}{done.stderr}")
 

@@ -13,7 +13,7 @@ from types import ModuleType
 
 import pytest
 
-from klamm.broker.metadata.snapshots import BATCH_RECORDS, SnapshotId, encode_snapshot
+from klamm.broker.metadata.snapshots import BATCH_RECORDS, Content, SnapshotId, encode_snapshot
 from klamm.storage.checks import Origin
 from klamm.storage.config import LogConfig
 from klamm.storage.folder import DataFolder
@@ -186,7 +186,7 @@ def test_dump_log_segments_reads_a_compacted_log(peer: ModuleType, tmp_path: Pat
 def test_dump_log_segments_reads_a_snapshot_of_the_metadata_log(peer: ModuleType, tmp_path: Path) -> None:
     features = [FeatureLevelRecord(name=f"f{number}", feature_level=1) for number in range(BATCH_RECORDS + 1)]
     path = tmp_path / SnapshotId(1234, 5).file_name
-    path.write_bytes(encode_snapshot(features, 5, 1000, 2000))
+    path.write_bytes(encode_snapshot(Content(features), 5, 1000, 2000))
     arguments = [sys.executable, str(PEER), "run", "org.apache.kafka.tools.DumpLogSegments"]
     done = subprocess.run(
         [*arguments, "--cluster-metadata-decoder", "--files", str(path)],

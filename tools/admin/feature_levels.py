@@ -19,6 +19,8 @@ NAMES: Final = (
     "4.1-IV1", "4.2-IV0", "4.2-IV1", "4.3-IV0", "4.4-IV0",
 )
 # fmt: on
+#: As arguments of range.
+METADATA_LEVELS: Final = (_FIRST, _FIRST + len(NAMES))
 LATEST: Final = "4.3-IV0"
 #: Feature -> its highest level, and the metadata version from which a new cluster has that level.
 FEATURES: Final = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from ...wire.messages.api_versions import ApiVersionsResponse
@@ -106,15 +106,23 @@ def _rows(answer: ApiVersionsResponse) -> list[dict[str, object]]:
     ]
 
 
-def _wanted(options: argparse.Namespace) -> dict[str, int]:
-    """Feature -> level that the options ask for. Raises CommandError."""
+def _wanted(options: argparse.Namespace, supported: Collection[str]) -> dict[str, int]:
+    """Feature -> level that the options ask for. Raises CommandError.
+
+    `supported`: what the broker has; the rest of a release is left out.
+    """
     wanted: dict[str, int] = {}
     release = getattr(options, "release_version", None)
     metadata = getattr(options, "metadata", None)
     if release and (metadata or options.feature):
         raise CommandError("Can not specify `release-version` with other feature flags.")
     if release:
-        return dict(sorted(levels_of(release).items()))
+        levels = levels_of(release)
+        strange = levels.keys() - supported
+        if strange:
+            # Kafka's tool asks for them too, and fails as a whole on a broker that lacks one of them.
+            print(f"Left out, since the broker does not know them: {', '.join(sorted(strange))}", file=sys.stderr)
+        return {name: level for name, level in sorted(levels.items()) if name not in strange}
     if metadata:
         print(" `metadata` flag is deprecated and may be removed in a future release.")
         wanted[METADATA] = metadata_level(metadata)
@@ -128,8 +136,17 @@ def _wanted(options: argparse.Namespace) -> dict[str, int]:
     return dict(sorted(wanted.items()))
 
 
+def _supported(client: Client, options: argparse.Namespace) -> set[str]:
+    """The features of the broker, asked for where the options name a whole release."""
+    if not getattr(options, "release_version", None):
+        return set()
+    deadline_s = client.deadline()
+    answer = client.until(lambda: client.connection(-1, deadline_s).api_versions, (), deadline_s)
+    return {row.name for row in answer.supported_features}
+
+
 def _update(client: Client, options: argparse.Namespace) -> int:
-    wanted = _wanted(options)
+    wanted = _wanted(options, _supported(client, options))
     kind = _UPGRADE if options.action == "upgrade" else _UNSAFE if options.unsafe else _SAFE
 
     def request(version: int) -> UpdateFeaturesRequest:

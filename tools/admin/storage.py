@@ -10,18 +10,24 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import uuid4
 
 from ...broker.config import Config, ConfigError
 from ...broker.config.sources import load
+from ...broker.features import KRAFT_VERSION, SUPPORTED_FEATURES
+from ...broker.metadata.bootstrap import BOOTSTRAP_CHECKPOINT, encode_bootstrap, encode_voters
+from ...broker.metadata.snapshots import SnapshotId
+from ...broker.metadata.voters import own_voter
 from ...storage import checkpoints
 from ...storage.files import Files, read_file, replace_file
+from ...storage.log_manager import METADATA_TOPIC
 from ..cli import FailedError, UsageError
 from .actions import add_json, parse_or_code, parser_of
 from .common import CommandError, print_json
-from .feature_levels import LATEST, METADATA, levels_of
+from .feature_levels import LATEST, METADATA, METADATA_LEVELS, level_name, levels_of, metadata_level
 from .features import parse_level, print_dependencies, print_mapping
 
 EXAMPLES: Final = """\
@@ -36,6 +42,18 @@ _ACTIONS: Final = {
     "feature-dependencies": "Look up what a feature version needs.",
     "random-uuid": "Print a random UUID.",
 }
+
+
+_KRAFT_NEEDS_VOTERS: Final = (
+    "Cannot set kraft.version to 1 unless controller.quorum.voters is empty and one of the flags --standalone, "
+    "--initial-controllers, or --no-initial-controllers is used. For dynamic controllers support, try using one of "
+    "--standalone, --initial-controllers, or --no-initial-controllers and removing controller.quorum.voters."
+)
+_KRAFT_IS_FIXED: Final = (
+    "Cannot set kraft.version to 0 if controller.quorum.voters is empty and one of the flags --standalone, "
+    "--initial-controllers, or --no-initial-controllers is used. For dynamic controllers support, try removing the "
+    "--feature flag for kraft.version."
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -107,7 +125,13 @@ def _print_paragraph(head: str, lines: Sequence[str]) -> None:
 
 def _format(options: argparse.Namespace) -> int:
     config = _configuration(options.config)
-    asked = {**levels_of(options.release_version or LATEST), **dict(map(parse_level, options.feature))}
+    if options.standalone and config.get("controller.quorum.voters"):
+        raise CommandError(
+            "You cannot specify controller.quorum.voters and format the node with --initial-controllers or "
+            "--standalone. If you want to use dynamic quorum, please remove controller.quorum.voters and specify "
+            "controller.quorum.bootstrap.servers instead."
+        )
+    levels = _levels(options)
     left = []
     for folder in _folders(config):
         if _identity(folder) is None:
@@ -120,26 +144,57 @@ def _format(options: argparse.Namespace) -> int:
     if not left:
         print("All of the log directories are already formatted.")
         return 0
-    if asked != levels_of(LATEST):
-        print(
-            "klamm's clusters begin with the features of its own release; `klamm features` sets them", file=sys.stderr
-        )
     metadata_dir = os.path.abspath(config.metadata_log_dir)
     metadata_kind = "dynamic metadata voter directory" if options.standalone else "metadata directory"
     for folder in sorted(left, key=lambda folder: folder != metadata_dir):
         kind = metadata_kind if folder == metadata_dir else "data directory"
-        print(f"Formatting {kind} {folder} with {METADATA} {LATEST}.")
-        _write_identity(folder, config.get("node.id"), options.cluster_id)
+        print(f"Formatting {kind} {folder} with {METADATA} {level_name(METADATA, levels[METADATA])}.")
+        directory_id, now_ms = uuid4().bytes, time.time_ns() // 1_000_000
+        content = {BOOTSTRAP_CHECKPOINT: encode_bootstrap(levels, now_ms)}
+        if options.standalone and folder == metadata_dir:
+            name = os.path.join(f"{METADATA_TOPIC}-0", SnapshotId(0, 0).file_name)
+            content[name] = encode_voters(own_voter(config, directory_id), now_ms)
+        identity = checkpoints.identity(config.get("node.id"), options.cluster_id, directory_id)
+        # The last one: a folder that has it is formatted.
+        content[checkpoints.META_PROPERTIES] = checkpoints.encode_properties(identity)
+        _write(folder, content)
     return 0
 
 
-def _write_identity(folder: str, node_id: int, cluster_id: str) -> None:
+def _levels(options: argparse.Namespace) -> dict[str, int]:
+    """Feature -> level of the new cluster. Raises CommandError with Kafka's messages."""
+    asked = dict(map(parse_level, options.feature))
+    if options.release_version and METADATA in asked:
+        raise CommandError("Use --release-version instead of --feature metadata.version=X to avoid ambiguity.")
+    for feature, level in asked.items():
+        if feature == METADATA and level not in range(*METADATA_LEVELS):
+            raise CommandError(
+                f"No MetadataVersion with feature level {level}. "
+                f"Valid feature levels are from {METADATA_LEVELS[0]} to {METADATA_LEVELS[1] - 1}."
+            )
+        if feature not in SUPPORTED_FEATURES:
+            known = ", ".join(sorted(SUPPORTED_FEATURES.keys() - {METADATA}))
+            raise CommandError(f"Unsupported feature: {feature}. Supported features are: {known}")
+        if feature != METADATA and level not in range(SUPPORTED_FEATURES[feature][1] + 1):
+            raise CommandError(f"No feature:{feature} with feature level {level}")
+    release = options.release_version or level_name(METADATA, asked.get(METADATA, metadata_level(LATEST)))
+    levels = {name: level for name, level in levels_of(release).items() if name in SUPPORTED_FEATURES} | asked
+    if levels[METADATA] > SUPPORTED_FEATURES[METADATA][1]:
+        raise CommandError(f"metadata.version {release} is not yet stable.")
+    if asked.get(KRAFT_VERSION, int(options.standalone)) != int(options.standalone):
+        raise CommandError(_KRAFT_IS_FIXED if options.standalone else _KRAFT_NEEDS_VOTERS)
+    return levels
+
+
+def _write(folder: str, content: Mapping[str, bytes]) -> None:
+    """`content`: by the names of files. Raises FailedError."""
     files = Files()
-    identity = checkpoints.identity(node_id, cluster_id, uuid4().bytes)
     try:
         files.make_folder(folder)
-        path = os.path.join(folder, checkpoints.META_PROPERTIES)
-        replace_file(files, path, checkpoints.encode_properties(identity), sync=True)
+        for name, data in content.items():
+            path = os.path.join(folder, name)
+            files.make_folder(os.path.dirname(path))
+            replace_file(files, path, data, sync=True)
     except OSError as error:
         raise FailedError(f"{error.filename}: {error.strerror}") from None
 

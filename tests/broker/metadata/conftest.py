@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,9 +15,11 @@ from klamm.broker.metadata.controller import Controller, Registration
 from klamm.broker.metadata.image import Catalogue, Delta, Endpoint
 from klamm.broker.metadata.metadata_log import MetadataLog
 from klamm.broker.metadata.producer_ids import ProducerIds
+from klamm.broker.metadata.voters import own_voter
 from klamm.wire.apis import BY_NAME
 from klamm.wire.codec import decode, encode
 from klamm.wire.declare import Message
+from klamm.wire.log_records.control import VotersRecordVoter
 
 NODE_ID = 1
 CONFIG = {"num.partitions": "3", "offsets.topic.num.partitions": "4"}
@@ -34,6 +37,7 @@ class OneBroker:
         self.rack = None
         self.cluster_id = "klamm-test-AAAAAAAAAAA"
         self.directory_id = directory_id
+        self.logs = SimpleNamespace(directory_ids=[directory_id])
         self.deltas: list[Delta] = []
         self.append: Callable[[bytes], object] = self.log.extend
         self.start()
@@ -44,7 +48,7 @@ class OneBroker:
         self.metadata_log.load([bytes(self.log)])
         config = self.config
         self.controller = Controller(self.catalogue, config, config.topic_configs_error, config.created_topic_configs)
-        self.metadata_log.open_epoch(NODE_ID, 1000)
+        self.metadata_log.open_epoch(self.voter(), 1000)
         self.commit(self.controller.bootstrap())
         endpoints = {"PLAINTEXT": Endpoint("127.0.0.1", 9092, 0)}
         self.commit(self.controller.register_broker(Registration(NODE_ID, endpoints, self.rack, [self.directory_id])))
@@ -52,6 +56,9 @@ class OneBroker:
             self.commit(changes)
         self.producer_ids = ProducerIds(self.reserve)
         self.metadata_log.listeners.append(self.deltas.append)
+
+    def voter(self) -> VotersRecordVoter:
+        return own_voter(self.config, self.directory_id)
 
     def commit(self, records: list[Message]) -> None:
         self.metadata_log.commit(records, 1000)

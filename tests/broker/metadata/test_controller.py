@@ -129,15 +129,6 @@ def test_each_start_opens_an_epoch_and_registers_the_broker_anew(broker: Any) ->
     assert broker.catalogue.finalized_features == first.finalized_features == FINALIZED_AT_FIRST
 
 
-def test_a_cluster_of_an_earlier_klamm_gets_the_features_that_have_come_since(broker: Any) -> None:
-    decided = broker.catalogue.decided_features
-    assert decided == set(FINALIZED_AT_FIRST)
-    assert broker.controller.bootstrap() == []
-    decided.discard("group.version")
-    [record] = broker.controller.bootstrap()
-    assert (record.name, record.feature_level) == ("group.version", 1)
-
-
 def test_a_feature_that_was_lowered_stays_so(broker: Any) -> None:
     broker.commit([FeatureLevelRecord(name="group.version", feature_level=0)])
     assert "group.version" not in broker.catalogue.finalized_features

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from klamm.broker.metadata.image import BROKER_RESOURCE, Catalogue
 from klamm.broker.metadata.metadata_log import MetadataLog
-from klamm.broker.metadata.records import decode_record, encode_leader_change, encode_record, encode_records
+from klamm.broker.metadata.records import decode_record, encode_control, encode_record, encode_records, leader_change
 from klamm.wire.batches import RecordError, iter_batches
 from klamm.wire.errors import KafkaError
 from klamm.wire.log_records.metadata_cluster import (
@@ -90,10 +90,10 @@ def test_every_record_that_kafka_wrote_is_written_alike() -> None:
         batch = KAFKA_LOG[position : position + header.size_bytes]
         found = list(batch_records(batch))
         if header.is_control:
-            written = encode_leader_change(1, header.base_offset, header.partition_leader_epoch, found[0].timestamp_ms)
+            epoch, now_ms = header.partition_leader_epoch, found[0].timestamp_ms
+            written = encode_control([leader_change(1)], header.base_offset, epoch, now_ms)
             assert written == batch
-        elif all((record.value or b"")[2] == decode_record(record.value or b"").VERSIONS[-1] for record in found):
-            # Kafka writes BrokerRegistrationChange in the lowest version that will do, we in the highest.
+        else:
             written = encode_records(
                 [decode_record(record.value or b"") for record in found],
                 header.base_offset,

@@ -11,8 +11,10 @@ import pytest
 from klamm.broker.metadata.image import Catalogue
 from klamm.broker.metadata.image_records import image_records
 from klamm.broker.metadata.metadata_log import MetadataLog
+from klamm.broker.metadata.records import quorum_records
 from klamm.broker.metadata.snapshots import (
     BATCH_RECORDS,
+    Content,
     SnapshotId,
     encode_snapshot,
     find_snapshots,
@@ -47,7 +49,6 @@ def restored(folder: Path, end_offset: int = 1 << 40) -> Catalogue | None:
 def everything(catalogue: Catalogue) -> Any:
     return (
         shown(catalogue)[:-2],
-        catalogue.decided_features,
         catalogue.client_quotas.entities,
         catalogue.scram_credentials.users,
         sorted((kind, name, sorted(configs.items())) for kind, name, configs in catalogue.all_configs()),
@@ -56,7 +57,8 @@ def everything(catalogue: Catalogue) -> Any:
 
 def taken(catalogue: Catalogue, folder: Path) -> SnapshotId:
     snapshot = SnapshotId(catalogue.metadata_offset + 1, catalogue.leader_epoch)
-    data = encode_snapshot(list(image_records(catalogue)), snapshot.epoch, 1000, 1000)
+    content = Content(list(image_records(catalogue)), quorum_records(catalogue.voters))
+    data = encode_snapshot(content, snapshot.epoch, 1000, 1000)
     write_snapshot(FILES, str(folder), snapshot, data)
     return snapshot
 
