@@ -48,7 +48,11 @@ def main(names: Sequence[str]) -> None:
             for case in CASES.values():
                 if not names or case.name in names:
                     print(case.name, flush=True)
-                    ended = play(case, tools.run, klamm, kafka.bootstrap_servers, Path(folder))
+                    try:
+                        ended = play(case, tools.run, klamm, kafka.bootstrap_servers, Path(folder))
+                    except TimeoutError as error:
+                        print(f"not recorded: {error}", flush=True)
+                        continue
                     cases[case.name] = [row._asdict() for row in ended]
     cases = {name: cases[name] for name in CASES if name in cases}
     RECORDED_CASES.write_text(json.dumps(cases, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

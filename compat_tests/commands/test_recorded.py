@@ -29,6 +29,9 @@ DIFFERENT: dict[tuple[str, str], str] = {
     **COMMANDS_DIFFER,
     ("topics", "--describe --topic {t}"): _ELR,
     ("topics", "--describe --topic {t} --topics-with-overrides"): _ELR,
+    ("configs of a file", "--describe --topic {t} --all"): _ELR,
+    ("configs of brokers", "--describe --broker-defaults"): _ELR,
+    ("configs of brokers", "--describe --entity-type brokers --entity-default"): _ELR,
     ("features", "describe"): "klamm's broker has no share groups, streams groups and eligible leader replicas yet",
 }
 

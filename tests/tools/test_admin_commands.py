@@ -199,7 +199,7 @@ def test_link_commands_makes_scripts_that_run(klamm: Callable[..., Any], tmp_pat
 
 
 def test_what_the_command_lines_mean() -> None:
-    both = [Entity("users", "u"), Entity("clients", "")]
+    both = [Entity("clients", ""), Entity("users", "u")]
     assert (
         parse_entities(["--entity-type", "users", "--entity-name", "u", "--entity-type=clients", "--entity-default"])
         == both

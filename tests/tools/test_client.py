@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from klamm.tools.cli import UsageError
 from klamm.tools.client import ServerError, UnreachableError, UnsupportedError, open_client
+from klamm.tools.client.errors import SettingError
 from klamm.tools.client.java_names import exception_name
 from klamm.tools.client.settings import parse_bootstrap, settings_of
 from klamm.wire.errors import ErrorCode
@@ -116,11 +116,11 @@ def test_the_next_address_is_asked_when_the_first_is_dead(klamm: Callable[..., A
 def test_addresses_and_settings() -> None:
     assert parse_bootstrap("a:1, b:2 PLAINTEXT://[::1]:3") == [("a", 1), ("b", 2), ("::1", 3)]
     for wrong in ("a", "a:b", ":1", "a:70000", ","):
-        with pytest.raises(UsageError):
+        with pytest.raises(SettingError):
             parse_bootstrap(wrong)
     assert settings_of({"request.timeout.ms": "7", "client.id": "me"})[:2] == ("me", 7)
     for bad in ({"security.protocol": "SSL"}, {"request.timeout.ms": "soon"}):
-        with pytest.raises(UsageError):
+        with pytest.raises(SettingError):
             settings_of(bad)
 
 

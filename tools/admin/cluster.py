@@ -10,9 +10,9 @@ from typing import Final
 from ...wire.messages.describe_cluster import DescribeClusterRequest, DescribeClusterResponse
 from ...wire.messages.unregister_broker import UnregisterBrokerRequest, UnregisterBrokerResponse
 from ..client import Client, ClientError, UnsupportedError, open_client
-from ..client.errors import check, java_line
+from ..client.errors import check, failure_line
 from .actions import add_json, parse_or_code, parser_of
-from .common import columns, print_json
+from .common import OLD_CONFIG, columns, print_json
 
 EXAMPLES: Final = """\
     klamm cluster cluster-id --bootstrap-server localhost:9092
@@ -114,6 +114,8 @@ def run(arguments: Sequence[str]) -> int:
     if options.config and options.command_config:
         print("Options --config and --command-config cannot be specified together.", file=sys.stderr)
         return 1
+    if options.config:
+        print(OLD_CONFIG.format("config"), file=sys.stderr if options.json else sys.stdout)
     act = {"cluster-id": _cluster_id, "unregister": _unregister, "list-endpoints": _list_endpoints}[options.action]
     try:
         with open_client(
@@ -123,5 +125,5 @@ def run(arguments: Sequence[str]) -> int:
         ) as client:
             return act(client, options)
     except ClientError as error:
-        print(java_line(error), file=sys.stderr)
+        print(failure_line(error), file=sys.stderr)
         return 1

@@ -8,10 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from ..client import Client, ClientError, open_client
-from ..console.options import Option, Options, OptionsError, bootstrap, help_or_version, parse, refuse
+from ..console.options import ArgumentError, Option, Options, OptionsError, bootstrap, help_or_version, parse, refuse
 
 JSON: Final = Option("json", "flag", "Print the result as one JSON value (klamm's own option).")
 BOOTSTRAP: Final = Option("bootstrap-server", "string", "REQUIRED: The brokers to begin with: HOST1:PORT1,HOST2:PORT2.")
+#: What is said of an option that --command-config has taken the place of (KIP-1147).
+OLD_CONFIG: Final = (
+    "Option --{} has been deprecated and will be removed in a future version. Use --command-config instead."
+)
 COMMAND_CONFIG: Final = Option("command-config", "string", "A properties file for the admin client.")
 
 
@@ -26,7 +30,7 @@ class CommandError(Exception):
 def java_name(error: Exception) -> str:
     """The full name of the exception that Kafka's command would have printed."""
     if isinstance(error, ClientError):
-        return f"org.apache.kafka.common.errors.{error.java_name}"
+        return f"{error.java_package}.{error.java_name}"
     return getattr(error, "java_name", "java.lang.RuntimeException")
 
 
@@ -39,7 +43,7 @@ def execute(
 ) -> int:
     """Reads the command line, runs `body` and returns its exit code, or 1 after `failure(error)` has printed why.
 
-    A wrong command line is answered by its message and the options, and 1.
+    A wrong command line is answered by its message and the options, a value of the wrong kind by `failure`; both by 1.
     """
     try:
         options = parse(table, arguments)
@@ -48,6 +52,9 @@ def execute(
         if help_or_version(options, about, table):
             return 0
         return body(options)
+    except ArgumentError as error:
+        failure(CommandError(str(error), "joptsimple.OptionArgumentConversionException"))
+        return 1
     except OptionsError as error:
         return refuse(str(error), about, table)
     except (ClientError, CommandError) as error:
@@ -56,7 +63,7 @@ def execute(
 
 
 def client_of(options: Options, *names: str, command_config: str | None = None) -> Client:
-    """The client that --bootstrap-server and --command-config ask for. Raises OptionsError, UsageError, FailedError."""
+    """The client of --bootstrap-server and --command-config. Raises OptionsError, SettingError, FailedError."""
     return open_client(
         bootstrap(options, *(names or ("bootstrap-server",))),
         command_config=command_config or options.last("command-config"),

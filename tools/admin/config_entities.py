@@ -81,7 +81,8 @@ def parse_entities(arguments: Sequence[str]) -> list[Entity]:
     kinds = [entity.type for entity in found]
     if len(kinds) > 1 and sorted(kinds) != ["clients", "users"]:
         raise CommandError("Only 'users' and 'clients' entity types may be specified together")
-    return sorted(found, key=lambda entity: entity.type, reverse=True) if len(found) > 1 else found
+    # Clients before users, however they stand: Kafka's command is then about the client.
+    return sorted(found, key=lambda entity: entity.type)
 
 
 def parse_configs(text: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+import socket
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -80,6 +81,11 @@ def alter_quotas(client: Client, entities: Sequence[Entity], add: dict[str, str]
             f"Only {what} configs can be {verb} for '{kind}' using --bootstrap-server."
             f" Unexpected config names: Set({', '.join(wrong)})"
         )
+    for entity in entities:
+        if entity.type == "ips" and entity.name and not _resolves(entity.name):
+            raise CommandError(
+                f"The entity name for ips must be a valid IP or resolvable host, but it is: {entity.name}"
+            )
     ops = [alter.OpData(key=key, value=_number(key, value), remove=False) for key, value in add.items()]
     ops += [alter.OpData(key=key, value=0.0, remove=True) for key in delete]
     parts = [alter.EntityData(entity_type=_COMPONENTS[e.type], entity_name=e.name or None) for e in entities]
@@ -88,6 +94,13 @@ def alter_quotas(client: Client, entities: Sequence[Entity], add: dict[str, str]
     )
     for entry in client.controller(request, alter.AlterClientQuotasResponse).entries:
         check(entry.error_code, entry.error_message)
+
+
+def _resolves(host: str) -> bool:
+    try:
+        return bool(socket.getaddrinfo(host, None))
+    except OSError:
+        return False
 
 
 def _number(key: str, text: str) -> float:

@@ -43,10 +43,10 @@ OPTIONS: Final = (
 
 def _check(options: Options, entities: Sequence[Entity]) -> None:
     if options.has("bootstrap-server") and options.has("bootstrap-controller"):
-        raise CommandError("Only one of --bootstrap-server and --bootstrap-controller can be specified")
+        raise CommandError("Only one of --bootstrap-server or --bootstrap-controller can be specified")
     adds = [name for name in ("add-config", "add-config-file") if options.has(name)]
     if len(adds) > 1:
-        raise CommandError("Only one of --add-config or --add-config-file must be specified.")
+        raise CommandError("Only one of --add-config or --add-config-file must be specified")
     if options.has("alter"):
         for entity in entities:
             if entity.name is None:

@@ -10,7 +10,7 @@ from typing import Final
 from ...wire.messages.api_versions import ApiVersionsResponse
 from ...wire.messages.update_features import FeatureUpdateKey, UpdateFeaturesRequest, UpdateFeaturesResponse
 from ..client import Client, ClientError, ServerError, UnsupportedError, open_client
-from ..client.errors import java_line
+from ..client.errors import failure_line
 from .actions import add_json, parse_or_code, parser_of
 from .common import CommandError, print_json
 from .feature_levels import LATEST, METADATA, dependency, level_name, levels_of, metadata_level
@@ -77,6 +77,8 @@ def parse_level(text: str) -> tuple[str, int]:
 def _describe(client: Client, options: argparse.Namespace) -> int:
     deadline_s = client.deadline()
     node = -1 if options.node_id is None else options.node_id
+    if options.node_id is not None and node < 0:
+        raise CommandError(f"Invalid node id {node}: must be non-negative.")
     answer = client.until(lambda: client.connection(node, deadline_s).api_versions, (), deadline_s)
     rows = _rows(answer)
     if options.json:
@@ -232,5 +234,5 @@ def run(arguments: Sequence[str]) -> int:
     except CommandError as error:
         print(error, file=sys.stderr)
     except ClientError as error:
-        print(java_line(error), file=sys.stderr)
+        print(failure_line(error), file=sys.stderr)
     return 1

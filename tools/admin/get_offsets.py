@@ -16,7 +16,7 @@ from ...wire.messages.list_offsets import (
 )
 from ..client import Client, ServerError, UnsupportedError
 from ..client.errors import java_line
-from ..console.options import COMMON, Option, Options
+from ..console.options import COMMON, Option, Options, OptionsError, parse
 from .common import BOOTSTRAP, COMMAND_CONFIG, JSON, CommandError, client_of, execute, print_json
 
 ABOUT: Final = """An interactive shell for getting topic-partition offsets.
@@ -178,5 +178,15 @@ def _body(options: Options) -> int:
     return 0
 
 
+def _failure(error: Exception) -> None:
+    print(f"Error occurred: {error}", file=sys.stderr)
+
+
 def run(arguments: Sequence[str]) -> int:
-    return execute(ABOUT, OPTIONS, arguments, _body, lambda error: print(f"Error occurred: {error}", file=sys.stderr))
+    try:
+        parse(OPTIONS, arguments)
+    except OptionsError as error:
+        # Kafka's command has its parser where it tells of failures.
+        _failure(error)
+        return 1
+    return execute(ABOUT, OPTIONS, arguments, _body, _failure)

@@ -15,6 +15,7 @@ from .common import (
     BOOTSTRAP,
     COMMAND_CONFIG,
     JSON,
+    OLD_CONFIG,
     CommandError,
     client_of,
     execute,
@@ -110,7 +111,8 @@ def _body(options: Options) -> int:
     kind = options.last("election-type").lower()
     path = options.last("command-config") or options.last("admin.config")
     if options.has("admin.config"):
-        print("Warning: --admin.config is deprecated; use --command-config instead.", file=sys.stderr)
+        stream = sys.stderr if options.has("json") else sys.stdout
+        print(OLD_CONFIG.format("admin.config"), file=stream)
     partitions = _partitions(options)
     with client_of(options, command_config=path) as client:
         outcome = elect(client, _TYPES[kind], partitions)

@@ -22,9 +22,10 @@ from ...wire.messages.create_topics import (
 )
 from ...wire.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse, DeleteTopicState
 from ..client import Client
+from ..client.errors import SettingError
 from ..client.errors import check as check_code
 from ..console.options import Options
-from .common import CommandError, client_of, execute, java_name, print_json
+from .common import CommandError, client_of, execute, java_name, print_json, print_message_and_trace
 from .topic_options import ABOUT, OPTIONS, check
 
 
@@ -185,6 +186,10 @@ def _body(options: Options) -> int:
 
 
 def _failure(error: Exception) -> None:
+    if isinstance(error, SettingError):
+        # Kafka's command makes its client before the part that tells of failures.
+        print_message_and_trace(error)
+        return
     print(f"Error while executing topic command : {error}")
     print(f"ERROR {java_name(error)}: {error}\n (org.apache.kafka.tools.TopicCommand)", file=sys.stderr)
 

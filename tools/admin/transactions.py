@@ -13,7 +13,7 @@ from ...wire.messages.describe_producers import ProducerState
 from ...wire.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
 from ..client import Client, ClientError, open_client
 from ..client.client import TRANSACTION
-from ..client.errors import check
+from ..client.errors import check, java_line
 from .actions import add_json, add_version, parse_or_code, parser_of
 from .common import print_json, tab_table
 from .transaction_state import (
@@ -293,4 +293,6 @@ def run(arguments: Sequence[str]) -> int:
             return _ACTS[options.action](client, options)
     except _FailedError as error:
         print(error, file=sys.stderr)
-        return 1
+    except ClientError as error:
+        print(f'Exception in thread "main" {java_line(error)}', file=sys.stderr)
+    return 1

@@ -44,7 +44,7 @@ def open_client(
 ) -> Client:
     """A client of the cluster at `host:port,...`, with the settings of a properties file and of `properties`.
 
-    Nothing is connected yet. Raises UsageError and FailedError for addresses or a file that cannot be used.
+    Nothing is connected yet. Raises SettingError and FailedError for addresses or a file that cannot be used.
     """
     found = read_properties(command_config) if command_config else {}
     return Client(parse_bootstrap(bootstrap), settings_of({**found, **(properties or {})}, client_id))

@@ -6,9 +6,17 @@ from ...wire.errors import RETRIABLE, ErrorCode
 
 
 class ClientError(Exception):
-    """The root of all. `java_name`: what Kafka's own client would have thrown, without its package."""
+    """The root of all. `java_name`: what Kafka's own client would have thrown, in `java_package`."""
 
     java_name = "KafkaException"
+    java_package = "org.apache.kafka.common.errors"
+
+
+class SettingError(ClientError):
+    """A property that Kafka's clients would not take. str() is their message."""
+
+    java_name = "ConfigException"
+    java_package = "org.apache.kafka.common.config"
 
 
 class UnreachableError(ClientError):
@@ -53,6 +61,11 @@ def check(code: int, message: str | None = None) -> None:
         raise ServerError(code, message)
 
 
+def failure_line(error: ClientError) -> str:
+    """What Kafka's commands say of it: a setting fails in the command itself, the rest in a future that names it."""
+    return str(error) if isinstance(error, SettingError) else java_line(error)
+
+
 def java_line(error: ClientError) -> str:
     """`org.apache.kafka.common.errors.TopicExistsException: text`, as Kafka prints an exception."""
-    return f"org.apache.kafka.common.errors.{error.java_name}: {error}"
+    return f"{error.java_package}.{error.java_name}: {error}"

@@ -36,6 +36,31 @@ _WITH_ADDED_PARTITIONS: Final = 11
 _NO_PRODUCER: Final = ProducerId(-1, -1)
 
 
+#: What Kafka's producer reckons for a batch's header and for a record's, at most.
+_BATCH_OVERHEAD_BYTES: Final = 61
+_MOST_RECORD_OVERHEAD_BYTES: Final = 21
+
+
+def check_size(record: Record, max_request_bytes: int) -> None:
+    """Raises ServerError MESSAGE_TOO_LARGE for a record that no request can carry (max.request.size), as Kafka does."""
+
+    def varint(number: int) -> int:
+        return ((2 * number | 1).bit_length() + 6) // 7
+
+    def size_of(data: bytes | None) -> int:
+        return varint(len(data or b"")) + len(data or b"")
+
+    size = _BATCH_OVERHEAD_BYTES + _MOST_RECORD_OVERHEAD_BYTES + size_of(record.key) + size_of(record.value)
+    size += varint(len(record.headers))
+    size += sum(size_of(name.encode()) + size_of(value) for name, value in record.headers)
+    if size > max_request_bytes:
+        text = (
+            f"The message is {size} bytes when serialized which is larger than {max_request_bytes}, which is the value"
+            " of the max.request.size configuration."
+        )
+        raise ServerError(ErrorCode.MESSAGE_TOO_LARGE, text)
+
+
 class PipelineSettings(NamedTuple):
     """Kafka's acks (-1 for all), retries, max.in.flight.requests.per.connection and so on, with its defaults."""
 

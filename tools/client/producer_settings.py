@@ -6,33 +6,22 @@ from collections.abc import Mapping
 from typing import Final
 
 from ...wire.compression import Codec
+from .errors import SettingError
 from .pipeline import PipelineSettings
+from .settings import number
 
 ACKS: Final[Mapping[str, int]] = {"all": -1, "-1": -1, "0": 0, "1": 1}
 
 
-class PropertyError(Exception):
-    """A value that Kafka's producer would not take. str() is its message."""
-
-
-def number(config: Mapping[str, str], key: str, default: int) -> int:
-    """The whole number under `key`. Raises PropertyError."""
-    text = config.get(key, str(default))
-    try:
-        return int(text)
-    except ValueError:
-        raise PropertyError(f"Invalid value {text} for configuration {key}: Not a number") from None
-
-
 def pipeline_settings(config: Mapping[str, str]) -> PipelineSettings:
-    """acks, compression.type, retries and the rest, with Kafka's defaults. Raises PropertyError."""
+    """acks, compression.type, retries and the rest, with Kafka's defaults. Raises SettingError."""
     text = config.get("compression.type", "none")
     if text.upper() not in Codec.__members__:
         names = ", ".join(codec.name.lower() for codec in Codec)
-        raise PropertyError(f"Invalid value {text} for configuration compression.type: String must be one of: {names}")
+        raise SettingError(f"Invalid value {text} for configuration compression.type: String must be one of: {names}")
     acks = str(config.get("acks", "-1"))
     if acks not in ACKS:
-        raise PropertyError(f"Invalid value {acks} for configuration acks: String must be one of: all, -1, 0, 1")
+        raise SettingError(f"Invalid value {acks} for configuration acks: String must be one of: all, -1, 0, 1")
     idempotent = config.get("enable.idempotence", "true").strip().lower() == "true"
     default = PipelineSettings()
     return PipelineSettings(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from ..cli import FailedError, UsageError
+from ..cli import FailedError
+from .errors import SettingError
 
-DEFAULT_PORT: Final = 9092
+#: Whose values are Java's long in Kafka's clients; those of the others are int.
+_LONG: Final = frozenset(("buffer.memory", "linger.ms", "max.block.ms", "metadata.max.age.ms", "retry.backoff.ms"))
 
 
 class Settings(NamedTuple):
@@ -31,29 +33,35 @@ def read_properties(path: str) -> dict[str, str]:
 
 
 def settings_of(properties: Mapping[str, str], client_id: str = "klamm") -> Settings:
-    """The settings in a client's properties. Raises UsageError for a value that is no number, or security not here."""
+    """The settings in a client's properties. Raises SettingError: a value that is no number, or security not here."""
     protocol = properties.get("security.protocol", "PLAINTEXT")
     if protocol.upper() != "PLAINTEXT":
-        raise UsageError(f"security.protocol={protocol}: klamm's commands speak PLAINTEXT only")
-
-    def number(key: str, default: int) -> int:
-        text = properties.get(key, str(default))
-        if not text.strip().isdigit():
-            raise UsageError(f"{key}={text}: a number of milliseconds is needed")
-        return int(text)
-
+        raise SettingError(f"security.protocol={protocol}: klamm's commands speak PLAINTEXT only")
     return Settings(
         properties.get("client.id", client_id),
-        number("request.timeout.ms", Settings._field_defaults["request_timeout_ms"]),
-        number("default.api.timeout.ms", Settings._field_defaults["api_timeout_ms"]),
-        number("retry.backoff.ms", Settings._field_defaults["retry_backoff_ms"]),
+        number(properties, "request.timeout.ms", Settings._field_defaults["request_timeout_ms"]),
+        number(properties, "default.api.timeout.ms", Settings._field_defaults["api_timeout_ms"]),
+        number(properties, "retry.backoff.ms", Settings._field_defaults["retry_backoff_ms"]),
     )
+
+
+def number(properties: Mapping[str, str], key: str, default: int, least: int = 0) -> int:
+    """The whole number under `key`. Raises SettingError with the words of Kafka's ConfigDef."""
+    text = properties.get(key, str(default))
+    try:
+        found = int(text)
+    except ValueError:
+        kind = "LONG" if key in _LONG else "INT"
+        raise SettingError(f"Invalid value {text} for configuration {key}: Not a number of type {kind}") from None
+    if found < least:
+        raise SettingError(f"Invalid value {text} for configuration {key}: Value must be at least {least}")
+    return found
 
 
 def parse_bootstrap(text: str) -> list[tuple[str, int]]:
     """`host:port,host:port,...` as (host, port), IPv6 addresses in brackets.
 
-    A scheme such as PLAINTEXT:// is passed over. Raises UsageError, with Kafka's sentence.
+    A scheme such as PLAINTEXT:// is passed over. Raises SettingError, with Kafka's sentence.
     """
     found: list[tuple[str, int]] = []
     for part in (part.strip() for part in text.replace(" ", ",").split(",")):
@@ -62,8 +70,8 @@ def parse_bootstrap(text: str) -> list[tuple[str, int]]:
         address = part.partition("://")[2] or part
         host, _, port = address.rpartition(":")
         if not host or not port.isdigit() or not 0 <= int(port) <= 65535:
-            raise UsageError(f"Invalid url in bootstrap.servers: {part}")
+            raise SettingError(f"Invalid url in bootstrap.servers: {part}")
         found.append((host.strip("[]"), int(port)))
     if not found:
-        raise UsageError("No resolvable bootstrap urls given in bootstrap.servers")
+        raise SettingError("No resolvable bootstrap urls given in bootstrap.servers")
     return found

@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Final
 
 from ..client import ClientError
-from ..client.errors import java_line
+from ..client.errors import SettingError, java_line
 from .consumer_options import ABOUT, OPTIONS
 from .formatters import Formatter, FormatterError, formatter
 from .member import Key
@@ -46,6 +46,9 @@ def run(arguments: Sequence[str]) -> int:
         source = Source(config, address, _subscription(options, config, group))
     except (OptionsError, FormatterError) as error:
         return refuse(str(error), ABOUT, OPTIONS)
+    except SettingError as error:
+        print(java_line(error), file=sys.stderr)
+        return 1
     before = {number: signal.signal(number, _stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         return _consume(source, options, show)

@@ -23,6 +23,10 @@ class OptionsError(Exception):
     """A command line that Kafka's script would not take. str() is its message; the options are shown with it."""
 
 
+class ArgumentError(OptionsError):
+    """A value that is not of its option's kind: Kafka's commands find out when they ask for it, behind the parser."""
+
+
 class Option(NamedTuple):
     """`kind`: "flag", "string", "int", "long", or "optional" (a value may follow). `default` is shown and applied.
 
@@ -68,7 +72,7 @@ class Options:
 
 
 def parse(table: Sequence[Option], arguments: Sequence[str]) -> Options:
-    """Reads `arguments` by `table`. Raises OptionsError with jopt-simple's words."""
+    """Reads `arguments` by `table`. Raises OptionsError and ArgumentError with jopt-simple's words."""
     by_name = {option.name: option for option in table}
     values: dict[str, list[Any]] = {}
     words = list(arguments)
@@ -110,7 +114,7 @@ def _typed(option: Option, value: str | None) -> Any:
     except ValueError:
         number = bound
     if not -bound <= number < bound:
-        raise OptionsError(f"Cannot parse argument '{value}' of option {option.name}")
+        raise ArgumentError(f"Cannot parse argument '{value}' of option {option.name}")
     return number
 
 

@@ -11,8 +11,9 @@ from typing import Final
 
 from ...wire.records import Record
 from ..client import ClientError, open_client
-from ..client.errors import java_line
-from ..client.producer_settings import PropertyError, number, pipeline_settings
+from ..client.errors import SettingError, java_line
+from ..client.producer_settings import pipeline_settings
+from ..client.settings import number
 from .lines import LineError, parse_line
 from .lines import settings as line_settings
 from .options import Options, OptionsError, bootstrap, help_or_version, parse, properties, refuse, warn_of_old
@@ -59,10 +60,14 @@ def run(arguments: Sequence[str]) -> int:
         config = properties(options, ("producer.config", "command-config"), ("producer-property", "command-property"))
         reader = line_settings(properties(options, ("reader-config",), ("property", "reader-property")))
         sending = sender_settings(options, config)
+        client = open_client(address, properties=_client_properties(options, config), client_id="console-producer")
     except (OptionsError, LineError) as error:
         return refuse(str(error), ABOUT, OPTIONS)
+    except SettingError as error:
+        print(java_line(error), file=sys.stderr)
+        return 1
     if options.last("line-reader") not in (READER, "kafka.tools.ConsoleProducer$LineMessageReader"):
-        print(f"klamm: there is no reader of lines {options.last('line-reader')}", file=sys.stderr)
+        print(f"java.lang.ClassNotFoundException: {options.last('line-reader')}", file=sys.stderr)
         return 1
     sync = options.has("sync")
     lost: list[ClientError] = []
@@ -72,7 +77,7 @@ def run(arguments: Sequence[str]) -> int:
         if not sync:
             _log_lost(str(options.last("topic")), record, error)
 
-    with open_client(address, properties=_client_properties(options, config), client_id="console-producer") as client:
+    with client:
         sender = Sender(client, options.last("topic"), sending, on_error)
         number = 0
         try:
@@ -148,7 +153,8 @@ def _lines(sender: Sender) -> Iterator[str]:
 
 
 def sender_settings(options: Options, config: Mapping[str, str]) -> SenderSettings:
-    """What the options say, else the producer's configuration, else the options' defaults. Raises OptionsError."""
+    """What the options say, else the producer's configuration, else the options' defaults. Raises OptionsError,
+    SettingError."""
     merged = dict(config)
     for key, *names in _PROPERTIES:
         given = [name for name in names if options.has(name)]
@@ -158,15 +164,12 @@ def sender_settings(options: Options, config: Mapping[str, str]) -> SenderSettin
         merged["compression.type"] = options.last("compression-codec") or "gzip"
     if "transactional.id" in config:
         raise OptionsError("transactional.id: lines of standard input are no transaction")
-    try:
-        found = SenderSettings(
-            batch_bytes=number(merged, "batch.size", 16384),
-            linger_ms=number(merged, "linger.ms", 1000),
-            buffer_bytes=number(merged, "buffer.memory", 33_554_432),
-            pipeline=pipeline_settings(merged),
-        )
-    except PropertyError as error:
-        raise OptionsError(str(error)) from None
+    found = SenderSettings(
+        batch_bytes=number(merged, "batch.size", 16384),
+        linger_ms=number(merged, "linger.ms", 1000),
+        buffer_bytes=number(merged, "buffer.memory", 33_554_432),
+        pipeline=pipeline_settings(merged),
+    )
     if options.has("max-partition-memory-bytes"):
         print(
             "Warning: --max-partition-memory-bytes is deprecated and will be removed in Apache Kafka 5.0."

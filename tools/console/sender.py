@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ...wire.records import Record
 from ..client import Client, ClientError
-from ..client.pipeline import RECORD_OVERHEAD_BYTES, Batch, Pipeline, PipelineSettings
+from ..client.pipeline import RECORD_OVERHEAD_BYTES, Batch, Pipeline, PipelineSettings, check_size
 from .partitioner import partition_of
 
 
@@ -44,8 +44,12 @@ class Sender:
         self._keyless = -1
 
     def add(self, record: Record) -> None:
-        """Takes a record; sends its partition's batch if that is full. Raises ClientError where there is no topic."""
+        """Takes a record; sends its partition's batch if that is full.
+
+        Raises ClientError where there is no topic, and for a record that is larger than max.request.size.
+        """
         partitions = self._pipeline.partitions
+        check_size(record, self._settings.pipeline.max_request_bytes)
         if record.key is not None:
             partition = partition_of(record.key, partitions)
         else:

@@ -11,6 +11,8 @@ from typing import Final, NamedTuple
 
 from ...wire.errors import ErrorCode
 from ..client import ClientError, ServerError, UnreachableError, open_client
+from ..client.errors import SettingError
+from ..client.settings import number
 from .formatters import Shown
 from .member import Key, Member, committed_offsets
 from .options import OptionsError
@@ -58,26 +60,26 @@ class Source:
             raise OptionsError("group.protocol: klamm's consumers of commands speak the classic protocol only")
         isolation = subscription.isolation or config.get("isolation.level", "read_uncommitted")
         if isolation not in _ISOLATION:
-            raise OptionsError(f"Invalid value {isolation} for configuration isolation.level: {', '.join(_ISOLATION)}")
+            raise SettingError(f"Invalid value {isolation} for configuration isolation.level: {', '.join(_ISOLATION)}")
         reset = config.get("auto.offset.reset", subscription.reset)
         if reset not in RESETS:
-            raise OptionsError(f"Invalid value {reset} for configuration auto.offset.reset: {', '.join(RESETS)}")
+            raise SettingError(f"Invalid value {reset} for configuration auto.offset.reset: {', '.join(RESETS)}")
         self._reset = RESETS[reset]
         self._timeout_s = subscription.timeout_s
         self._group = subscription.group
         self._commits = subscription.commits
-        self._commit_s = _number(config, "auto.commit.interval.ms", 5000) / 1000
+        self._commit_s = number(config, "auto.commit.interval.ms", 5000) / 1000
         self._commit_due_s = 0.0
         self.client = open_client(address, properties=dict(config), client_id=subscription.client_id)
         self._reader = Reader(
             self.client,
             isolation_level=_ISOLATION[isolation],
             reset=self._reset,
-            min_bytes=_number(config, "fetch.min.bytes", 1),
-            max_bytes=_number(config, "fetch.max.bytes", 52_428_800),
-            partition_max_bytes=_number(config, "max.partition.fetch.bytes", 1_048_576),
+            min_bytes=number(config, "fetch.min.bytes", 1),
+            max_bytes=number(config, "fetch.max.bytes", 52_428_800),
+            partition_max_bytes=number(config, "max.partition.fetch.bytes", 1_048_576),
         )
-        self._wait_ms = min(_number(config, "fetch.max.wait.ms", _FETCH_WAIT_MS), _FETCH_WAIT_MS)
+        self._wait_ms = min(number(config, "fetch.max.wait.ms", _FETCH_WAIT_MS), _FETCH_WAIT_MS)
         self._topic = subscription.topic
         self._pattern = self._compile(subscription.pattern)
         self._fixed = subscription.fixed
@@ -87,9 +89,9 @@ class Source:
                 self.client,
                 self._group,
                 self._count_partitions,
-                session_timeout_ms=_number(config, "session.timeout.ms", 45_000),
-                rebalance_timeout_ms=_number(config, "max.poll.interval.ms", 300_000),
-                heartbeat_interval_ms=_number(config, "heartbeat.interval.ms", 3_000),
+                session_timeout_ms=number(config, "session.timeout.ms", 45_000),
+                rebalance_timeout_ms=number(config, "max.poll.interval.ms", 300_000),
+                heartbeat_interval_ms=number(config, "heartbeat.interval.ms", 3_000),
                 instance_id=config.get("group.instance.id"),
             )
         self._waiting: deque[Shown] = deque()
@@ -237,10 +239,3 @@ class Source:
         if offsets != self._committed:
             self._member.commit(offsets, self._reader.epochs)
             self._committed = offsets
-
-
-def _number(config: Mapping[str, str], key: str, default: int) -> int:
-    try:
-        return int(config.get(key, str(default)))
-    except ValueError:
-        raise OptionsError(f"Invalid value {config[key]} for configuration {key}: Not a number") from None

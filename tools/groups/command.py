@@ -15,9 +15,9 @@ from ...wire.errors import ErrorCode, KafkaError
 from ..admin.common import print_json
 from ..cli import FailedError
 from ..client import Client, ClientError, ServerError, open_client
-from ..client.errors import java_line
+from ..client.errors import failure_line, java_line
 from ..console.member import Key, commit_offsets, committed_offsets
-from ..console.options import Options, OptionsError, bootstrap, help_or_version, parse, refuse
+from ..console.options import ArgumentError, Options, OptionsError, bootstrap, help_or_version, parse, refuse
 from ..console.reader import LATEST, list_offsets
 from . import as_json, reset, tables
 from .cluster import (
@@ -55,6 +55,12 @@ def run(arguments: Sequence[str]) -> int:
     """Returns 0, or 1 for a command line that is wrong."""
     try:
         options = parse(OPTIONS, arguments)
+    except ArgumentError as error:
+        print(f"\nError: Executing consumer group command failed due to {error}")
+        return 0
+    except OptionsError as error:
+        return refuse(str(error), ABOUT, OPTIONS)
+    try:
         if help_or_version(options, ABOUT, OPTIONS):
             return 0
         if not options.has("validate-regex"):
@@ -92,7 +98,7 @@ def _act(client: Client, options: Options) -> None:
 def _message(error: ClientError) -> str:
     """What the command found out itself it says in its own words; an answer is named with its exception."""
     own = isinstance(error, ServerError) and error.message.startswith("The partitions ")
-    return str(error) if own else java_line(error)
+    return str(error) if own else failure_line(error)
 
 
 def _print_error(options: Options, text: str) -> None:

@@ -194,8 +194,8 @@ def _from_file(client: Client, group: str, options: Options) -> Plan:
     try:
         with open(path, encoding="utf-8") as file:
             plans = from_csv(file.read(), options.all("group"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise FailedError(f"{path}: {error}") from None
+    except (OSError, UnicodeDecodeError):
+        raise FailedError(f"java.io.IOException: Unable to read file {path}") from None
     if group not in plans:
         print(f"\nError: No reset plan for group {group} found.")
         return {}

@@ -16,6 +16,7 @@ from ..client.errors import java_line
 from ..console.options import (
     COMMON,
     ZOOKEEPER,
+    ArgumentError,
     Option,
     Options,
     OptionsError,
@@ -92,6 +93,11 @@ def run(arguments: Sequence[str]) -> int:
         _check(options)
         address = bootstrap(options, "bootstrap-server", "broker-list")
         config = properties(options, ("consumer.config", "command-config"), ("command-property",))
+    except ArgumentError as error:
+        # Kafka's command asks for its numbers behind its headers.
+        print(_HEADS)
+        print(f"{error}\njoptsimple.OptionArgumentConversionException: {error}", file=sys.stderr)
+        return 1
     except OptionsError as error:
         return refuse(str(error), ABOUT, OPTIONS)
     try:

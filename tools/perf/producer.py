@@ -18,11 +18,11 @@ from typing import Final, NamedTuple
 
 from ...wire.records import Record
 from ..client import Client, ClientError, open_client
-from ..client.errors import java_line
+from ..client.errors import SettingError, java_line
 from ..client.pipeline import RECORD_OVERHEAD_BYTES, Batch, Pipeline, PipelineSettings
 from ..client.producer_ids import ProducerId, add_partitions, end_transaction, init_producer_id
-from ..client.producer_settings import PropertyError, number, pipeline_settings
-from ..client.settings import read_properties
+from ..client.producer_settings import pipeline_settings
+from ..client.settings import number, read_properties
 from .producer_options import OLD_NAMES, check, parser
 from .statistics import Statistics, now_ms, print_metrics
 
@@ -55,7 +55,7 @@ class Plan(NamedTuple):
 
 
 def plan_of(options: argparse.Namespace) -> Plan:
-    """What the options and properties say. Raises _PerfError, PropertyError, FailedError."""
+    """What the options and properties say. Raises _PerfError, SettingError, FailedError."""
     path = options.command_config or getattr(options, "producer.config")
     properties = dict(read_properties(path)) if path else {}
     for pair in options.command_property or options.producer_props or ():
@@ -233,8 +233,8 @@ def run(arguments: Sequence[str]) -> int:
         return _measure(options)
     except _PerfError as error:
         print(f'Exception in thread "main" {error}', file=sys.stderr)
-    except PropertyError as error:
-        print(f"org.apache.kafka.common.config.ConfigException: {error}", file=sys.stderr)
+    except SettingError as error:
+        print(f'Exception in thread "main" {java_line(error)}', file=sys.stderr)
     except ClientError as error:
         print(java_line(error), file=sys.stderr)
     return 1
