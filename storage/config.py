@@ -2,7 +2,7 @@
 
 Source: org.apache.kafka.common.config.TopicConfig, org.apache.kafka.storage.internals.log.LogConfig of 4.3.1.
 
-Left out: preallocate, tiered storage.
+Left out: tiered storage.
 """
 
 from __future__ import annotations
@@ -77,6 +77,7 @@ class LogConfig:
     message_timestamp_type: str = "CreateTime"
     min_cleanable_dirty_ratio: float = 0.5
     min_compaction_lag_ms: int = 0
+    preallocate: bool = False
     retention_bytes: int = -1
     retention_ms: int = 604_800_000
     segment_bytes: int = 1_073_741_824
@@ -110,6 +111,11 @@ class LogConfig:
     def target_codec(self) -> Codec | None:
         """What clients' batches are stored in; None: as they came."""
         return _TARGET_CODECS[self.compression_type]
+
+    @property
+    def initial_file_bytes(self) -> int:
+        """Of a new segment's file (LogConfig.initFileSize)."""
+        return self.segment_bytes if self.preallocate else 0
 
     @property
     def flushes_before_ack(self) -> bool:

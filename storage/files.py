@@ -53,6 +53,14 @@ class Files:
     def size(self, fd: int) -> int:
         return os.fstat(fd).st_size
 
+    def data_size(self, fd: int) -> int:
+        """Where the first hole begins that the file's system knows of: behind it all may be zeros; else its size."""
+        end = self.size(fd)
+        if end and hasattr(os, "SEEK_HOLE"):
+            with suppress(OSError):
+                return os.lseek(fd, 0, os.SEEK_HOLE)
+        return end
+
     def path_size(self, path: str) -> int:
         return os.stat(path).st_size
 

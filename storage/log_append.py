@@ -141,6 +141,8 @@ class AppendingLog(FlushingLog):
                 or last_offset > self._roll_offset
             ):
                 if self.config.flushes_before_ack:
+                    if segment.preallocated:
+                        segment.cut(segment.size)
                     self.flush_data()  # or a loss of power could take the end of this segment and leave the next one
                 segment = self._roll(now_ms)
                 position = 0
@@ -170,7 +172,7 @@ class AppendingLog(FlushingLog):
     def _undo_write(self, segment: Segment, position: int) -> None:
         """Cuts off what a failed write may have left, so that no reader of the file takes it for a batch."""
         try:
-            self.files.truncate(segment.handle.get(), position)
+            segment.cut(position)
         except OSError as error:
             self.failed = f"a torn write could not be undone in {self.folder}: {error}"
             self.health.fail(self.failed)

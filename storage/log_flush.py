@@ -36,7 +36,8 @@ class FlushingLog(LogState):
         # So that a start after a crash need not walk the batches before the recovery point for their producers.
         self._snapshots.take(self.log_end_offset, self.producers)
         self._snapshots.remove_strays(set(self._segments.bases))
-        segments = self._segments.items[self._segments.number_of(self.recovery_point) :]
+        # From the one that ends at the recovery point on: a preallocated file may have been cut since it was flushed.
+        segments = self._segments.items[self._segments.number_of(self.recovery_point - 1) :]
         for segment in segments:
             segment.load()
             segment.flush_indexes()

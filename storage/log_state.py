@@ -178,7 +178,7 @@ class LogState:
         self.producers = ProducerState()
         self.log_start_offset = self.log_end_offset = self._high_watermark = offset
         self.recovery_point = self.flushed_offset = offset
-        self._segments.add(offset, now_ms)
+        self._segments.add(offset, now_ms, self.config.initial_file_bytes)
         self._activate(now_ms)
 
     def discard(self) -> None:
@@ -250,7 +250,7 @@ class LogState:
         self._active.finish()
         self._snapshots.take(self.log_end_offset, self.producers)
         try:
-            segment = self._segments.add(self.log_end_offset, now_ms)
+            segment = self._segments.add(self.log_end_offset, now_ms, self.config.initial_file_bytes)
         except OSError:
             if self._segments.leftover is not None:
                 self.failed = f"{self._segments.leftover} could not be removed"

@@ -63,7 +63,7 @@ class FolderJob:
         except FileNotFoundError:
             return
         try:
-            size = files.size(fd)
+            size = files.data_size(fd)  # a preallocated file is mostly a hole
             start = 0 if all_of_it else max(0, size - TAIL_BYTES)
             files.warm(fd, start, size - start)
             if start:

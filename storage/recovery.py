@@ -177,13 +177,17 @@ def recover_log(cache: HandleCache, folder: str, config: LogConfig, trusted_offs
         if header.base_offset >= snapshot_offset:
             replay(state, segment, position, header)
 
+    if verify and first:
+        segments.items[first - 1].cut_tail()
     log_end_offset = 0
     for number in range(first, len(segments)):
         segment = segments.items[number]
         log_end_offset, cut = recover_segment(
-            files, segment, trusted_offset if number == first else 0, config, verify=verify, visit=visit
+            segment, trusted_offset if number == first else 0, config, verify=verify, visit=visit
         )
-        if cut:
+        if cut and segments.bases[number + 1 : number + 2] != [log_end_offset]:
+            # (Where the next one goes on, what was cut off is the zeros of a preallocated file: a loss of power may
+            # have undone that they were cut off before.)
             segments.remove(number + 1, len(segments))
             break
         if number + 1 < len(segments):
@@ -212,7 +216,7 @@ def replay_range(state: ProducerState, segments: SegmentList, start_offset: int,
 
 
 def recover_segment(
-    files: Files, segment: Segment, trusted_offset: int, config: LogConfig, *, verify: bool, visit: Visit
+    segment: Segment, trusted_offset: int, config: LogConfig, *, verify: bool, visit: Visit
 ) -> tuple[int, bool]:
     """Walks the batches from `trusted_offset` on, indexes them again, and cuts the file after the last whole one.
 
@@ -251,8 +255,7 @@ def recover_segment(
         end = position + header.size_bytes
     if end == segment.size:
         return next_offset, False
-    files.truncate(segment.handle.get(), end)
-    segment.size = end
+    segment.cut(end)
     segment.transactions.keep_below(next_offset)
     return next_offset, True
 

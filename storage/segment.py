@@ -112,6 +112,7 @@ class Segment:
         "max_timestamp_ms",
         "max_timestamp_offset",
         "offset_index",
+        "preallocated",
         "recent_position",
         "recent_until",
         "size",
@@ -132,6 +133,8 @@ class Segment:
         self.time_index = SortedIndex(cache, cache.handle(self.path(TIME_INDEX_SUFFIX)), TIME_ENTRY)
         self.transactions = TransactionIndex(cache, cache.handle(self.path(TRANSACTION_INDEX_SUFFIX)))
         self.size = 0
+        #: The file is longer than `size`, by zeros.
+        self.preallocated = False
         #: What stands at this position or behind it was appended lately, and is so until the cache's `written_bytes` is
         #: above `recent_until`.
         self.recent_position = 0
@@ -147,11 +150,15 @@ class Segment:
     def path(self, suffix: str) -> str:
         return os.path.join(self._folder, file_name(self.base_offset, suffix) + self._state_suffix)
 
-    def create(self, now_ms: int) -> None:
-        """Makes the three files, empty."""
+    def create(self, now_ms: int, file_bytes: int = 0) -> None:
+        """Makes the three files, empty, the log's `file_bytes` long (preallocate)."""
         files = self._cache.files
         self._cache.create(self.handle)
         empty(files, self.handle.get())
+        if file_bytes:
+            # Its length alone, as Kafka (FileRecords.openChannel): the blocks come with the batches.
+            files.truncate(self.handle.get(), file_bytes)
+            self.preallocated = True
         self.offset_index.create()
         self.time_index.create()
         self.created_ms = now_ms
@@ -281,10 +288,30 @@ class Segment:
         self.transactions.flush()
 
     def finish(self) -> None:
-        """Nothing more is appended (or the process ends): the largest timestamp goes into the time index."""
+        """Nothing more is appended (or the process ends): the largest timestamp goes into the time index, and a
+        preallocated file ends where its batches do."""
         if self.size:
             self._index_time()
         self.flush_indexes()
+        if self.preallocated:
+            self.cut(self.size)
+
+    def cut(self, size: int) -> None:
+        """The file ends there; nothing is preallocated behind it."""
+        self._cache.files.truncate(self.handle.get(), size)
+        self.size = size
+        self.preallocated = False
+
+    def cut_tail(self) -> None:
+        """Takes away what is no batch at the end of a segment of which all batches are known to be there: a loss of
+        power may have undone the cut of a preallocated file."""
+        self.load()
+        last = self.offset_index.last
+        end = last[1] if last else 0
+        for position, header in walk_headers(self.handle, end, self.size, WALK_BLOCK_BYTES):
+            end = position + header.size_bytes
+        if end < self.size:
+            self.cut(end)
 
     def indexes_are_full(self, limit_bytes: int) -> bool:
         """Is one of them as large as segment.index.bytes allows? The time index keeps room for the entry of `finish`
@@ -363,8 +390,7 @@ class Segment:
         self.load()
         self.transactions.keep_below(end_offset)
         self.reset_indexes(end_offset - self.base_offset)
-        self._cache.files.truncate(self.handle.get(), position)
-        self.size = position
+        self.cut(position)
         # The time index is sparse: batches behind its last entry may hold a later timestamp.
         last = self.offset_index.last
         start = last[1] if last else 0

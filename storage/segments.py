@@ -48,12 +48,12 @@ class SegmentList:
     def __len__(self) -> int:
         return len(self.items)
 
-    def add(self, base_offset: int, now_ms: int) -> Segment:
-        """A new, empty segment at the end, on disk too. After an OSError see `leftover`."""
+    def add(self, base_offset: int, now_ms: int, file_bytes: int = 0) -> Segment:
+        """A new, empty segment at the end, on disk too, with a file of that length. After an OSError see `leftover`."""
         segment = Segment(self._cache, self._folder, base_offset)
         self.new_names = True
         try:
-            segment.create(now_ms)
+            segment.create(now_ms, file_bytes)
         except OSError:
             segment.discard()
             try:

@@ -25,7 +25,7 @@ def what_is_wrong(head: bytes, left_bytes: int) -> str:
     if left_bytes < BATCH_OVERHEAD:
         return f"{left_bytes} bytes, fewer than a batch's header"
     if not any(head):
-        return f"zeros, {left_bytes} bytes to the end of the file"
+        return f"zeros, {left_bytes} bytes to the end of the file, as a kill leaves a preallocated one"
     size = int.from_bytes(head[_LENGTH], "big", signed=True) + LOG_OVERHEAD
     if head[16] != MAGIC:
         return f"magic {head[16]}, {left_bytes} bytes to the end of the file"

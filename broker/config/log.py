@@ -67,7 +67,7 @@ ROWS = (
     ("log.message.timestamp.before.max.ms", LONG, "9223372036854775807", AT_LEAST_0, CLUSTER_WIDE, HONOURED),
     ("log.message.timestamp.type", STRING, "CreateTime",
      one_of("CreateTime", "LogAppendTime"), CLUSTER_WIDE, HONOURED),
-    ("log.preallocate", BOOLEAN, "false", ANY, CLUSTER_WIDE, NOT_YET),
+    ("log.preallocate", BOOLEAN, "false", ANY, CLUSTER_WIDE, HONOURED),
     ("log.retention.bytes", LONG, "-1", ANY, CLUSTER_WIDE, HONOURED),
     ("log.retention.check.interval.ms", LONG, "300000", AT_LEAST_1, READ_ONLY, HONOURED),
     ("log.retention.hours", INT, "168", ANY, READ_ONLY, HONOURED),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any
@@ -69,6 +70,13 @@ def last_timestamp(log: Log) -> int:
     (record,) = iter_records(found.read())
     found.release()
     return record.timestamp_ms
+
+
+def last_file_bytes(log: Log) -> int:
+    log._roll(NOW_MS)
+    put(log)
+    size = os.path.getsize(log._active.handle.path)
+    return size if size > log.size_bytes else 0
 
 
 def codec(log: Log) -> int:
@@ -152,6 +160,7 @@ TABLE: dict[str, tuple[dict[str, Any], Any, Any, Callable[[Log], object], object
         ErrorCode.INVALID_TIMESTAMP,
     ),
     "message_timestamp_type": ({}, "CreateTime", "LogAppendTime", last_timestamp, NOW_MS - 5, NOW_MS),
+    "preallocate": ({"segment_bytes": 10_000}, False, True, last_file_bytes, 0, 10_000),
     "retention_bytes": ({"retention_ms": -1}, -1, 80, retains, True, False),
     "retention_ms": ({}, 7_200_000, 1000, retains, True, False),
     "segment_bytes": ({}, 10_000, 200, segments_of_ten, False, True),

@@ -74,9 +74,15 @@ class LogMachine(RuleBasedStateMachine):
         interval=st.integers(0, 300),
         handles=st.integers(3, 8),
         plain=st.booleans(),
+        preallocate=st.booleans(),
     )
-    def begin(self, segment_bytes: int, interval: int, handles: int, plain: bool) -> None:
-        self.config = LogConfig(segment_bytes=segment_bytes, index_interval_bytes=interval, retention_bytes=1500)
+    def begin(self, segment_bytes: int, interval: int, handles: int, plain: bool, preallocate: bool) -> None:
+        self.config = LogConfig(
+            segment_bytes=segment_bytes,
+            index_interval_bytes=interval,
+            preallocate=preallocate,
+            retention_bytes=1500,
+        )
         self.handles = handles
         self.files = Files(plain=plain)
         self.open(clean=True)

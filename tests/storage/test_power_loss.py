@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 
@@ -30,6 +30,7 @@ TOPIC_ID = bytes(range(16))
 PRODUCER, TRANSACTIONAL = 5, 6
 DURABLE = LogConfig(segment_bytes=400, index_interval_bytes=100, flush_messages=1)
 PAGE_CACHE = LogConfig(segment_bytes=400, index_interval_bytes=100)
+PREALLOCATED = replace(DURABLE, preallocate=True)
 #: How likely each unsynced page and name is kept: KLAMM_POWER_CUTS ways a step, all and nothing among them.
 CUTS = int(os.environ.get("KLAMM_POWER_CUTS", "4"))
 KEEP = tuple(number / (CUTS - 1) for number in range(CUTS))
@@ -262,7 +263,9 @@ def run_of(tmp_path: Path, config: LogConfig) -> Run:
     return run
 
 
-@pytest.mark.parametrize("config", [DURABLE, PAGE_CACHE], ids=["flush.messages=1", "page cache"])
+@pytest.mark.parametrize(
+    "config", [DURABLE, PAGE_CACHE, PREALLOCATED], ids=["flush.messages=1", "page cache", "preallocated"]
+)
 def test_the_power_is_cut_at_every_step(tmp_path: Path, config: LogConfig) -> None:
     run = run_of(tmp_path, config)
     assert len(run.told.values) == run.log.log_end_offset or config is PAGE_CACHE
