@@ -12,16 +12,18 @@ In Kafka each append that completes flush.messages calls fsync itself, under the
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from trio.lowlevel import start_thread_soon
 
-from ..storage.flush import FlushJob, run_all
 from ..wire.errors import ErrorCode, KafkaError
 
 if TYPE_CHECKING:
+    from ..storage.flush import FlushJob
     from ..storage.log import Log
     from .partition import Partition
     from .reactor import Reactor
@@ -30,8 +32,8 @@ log = logging.getLogger("klamm.flusher")
 
 #: Several fsyncs at once share commits of the file system's journal; more than a few gain nothing.
 MAX_THREADS: Final = 4
-#: So many logs at least make another thread worth its while.
-LOGS_A_THREAD: Final = 4
+#: So many logs that wait or are being flushed are worth a thread.
+LOGS_A_THREAD: Final = 2
 #: Each log that is being flushed has a file that stays open until that is done.
 MAX_LOGS: Final = 256
 
@@ -55,6 +57,9 @@ class GroupCommit:
         self._max_logs = max_logs
         self._asked: dict[Partition, None] = {}
         self._in_flight: set[Partition] = set()
+        #: What threads take, and what they are done with. A deque's append and popleft are safe among threads.
+        self._waiting: deque[Flush] = deque()
+        self._ran: deque[Flush] = deque()
         self._threads = 0
         self._begins = False
         self._flushes_metadata = False
@@ -67,35 +72,23 @@ class GroupCommit:
     def ask(self, partition: Partition) -> None:
         """See `AskFlush`."""
         self._asked[partition] = None
-        if not self._begins and self._threads < MAX_THREADS:
+        if not self._begins and partition not in self._in_flight:
             self._begins = True
             # At the end of this round of the loop: all that came with it go together.
             self._reactor.soon(self._begin)
 
     def _begin(self) -> None:
-        """Give idle threads the logs that were asked for, each an equal part; those in flight are asked for later."""
+        """Hand over the logs that were asked for; those in flight have to come back first."""
         self._begins = False
-        if self._flushes_metadata or self._starts_metadata():
-            return
-        while self._threads < MAX_THREADS:
-            room = self._max_logs - len(self._in_flight)
-            waiting = [partition for partition in self._asked if partition not in self._in_flight]
-            if self._threads and len(waiting) < LOGS_A_THREAD:
-                return
-            # A part of them, so that threads which are busy now find the rest.
-            group = waiting[: min(room, max(LOGS_A_THREAD, -(-len(waiting) // MAX_THREADS)))]
-            if not group:
-                return
-            for partition in group:
-                del self._asked[partition]
-            flushes = self._flushes(group)
-            if flushes:
-                self._in_flight.update(flush.partition for flush in flushes)
-                self._start([flush.job for flush in flushes], partial(self._done, flushes))
+        if self._asked and not self._flushes_metadata and not self._starts_metadata():
+            self._hand_over()
+        while self._waiting and self._threads < min(MAX_THREADS, -(-len(self._in_flight) // LOGS_A_THREAD)):
+            self._start(self._run_waiting, self._on_thread_end)
 
-    def _flushes(self, partitions: list[Partition]) -> list[Flush]:
-        found = []
-        for partition in partitions:
+    def _hand_over(self) -> None:
+        room = self._max_logs - len(self._in_flight)
+        for partition in [partition for partition in self._asked if partition not in self._in_flight][:room]:
+            del self._asked[partition]
             try:
                 job = partition.log.begin_data_flush()
             except KafkaError as error:
@@ -104,16 +97,31 @@ class GroupCommit:
             if job is None:  # another flush was faster
                 partition.flushed(partition.log.flushed_offset)
             else:
-                found.append(Flush(partition, job))
-        return found
+                self._in_flight.add(partition)
+                self._waiting.append(Flush(partition, job))
 
-    def _start(self, jobs: list[FlushJob], done: Callable[[], None]) -> None:
-        """Run them in a thread, then `done` on the loop."""
+    def _start(self, run: Callable[[], None], done: Callable[[], None]) -> None:
+        """`run` in a thread, then `done` on the loop."""
         self._threads += 1
-        start_thread_soon(partial(run_all, jobs), lambda _: self._reactor.call_from_thread(done))
+        start_thread_soon(run, lambda _: self._reactor.call_from_thread(done))
 
-    def _done(self, flushes: list[Flush]) -> None:
+    def _run_waiting(self) -> None:
+        """In a thread: one log after the other while any waits, so that the device does not wait for the loop."""
+        with suppress(IndexError):  # another thread took the last one
+            while self._waiting:
+                flush = self._waiting.popleft()
+                flush.job.run_here()
+                self._ran.append(flush)
+                if self._waiting:
+                    self._reactor.call_from_thread(self._answer)
+
+    def _on_thread_end(self) -> None:
         self._threads -= 1
+        self._answer()
+
+    def _answer(self) -> None:
+        """Tell the partitions of all flushes that are done by now."""
+        flushes = [self._ran.popleft() for _ in range(len(self._ran))]
         for partition, job in flushes:
             self._in_flight.discard(partition)
             job.finish(job.error)
@@ -136,7 +144,7 @@ class GroupCommit:
             return True
         if job is not None:
             self._flushes_metadata = True
-            self._start([job], partial(self._metadata_done, job))
+            self._start(job.run_here, partial(self._metadata_done, job))
         return job is not None
 
     def _metadata_done(self, job: FlushJob) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class FlushJob:
     """`run` anywhere, then `finish` on the loop, whatever became of it.
 
-    `offset`: all before it is on the device when `run` has returned. `error`: why it is not, set by `run_all`.
+    `offset`: all before it is on the device when `run` has returned. `error`: why it is not, set by `run_here`.
     """
 
     __slots__ = (
@@ -69,6 +69,13 @@ class FlushJob:
             files.sync_folder(folder)
         self._ran = True
 
+    def run_here(self) -> None:
+        """As `run`, for threads: what goes wrong stands in `error`."""
+        try:
+            self.run()
+        except OSError as error:
+            self.error = error
+
     def finish(self, error: OSError | None = None) -> None:
         """Gives the leases back and moves the log's marks. After an `error` the log and its log dir have failed.
 
@@ -89,12 +96,3 @@ class FlushJob:
         for handle in self._handles:
             handle.release()
         self._handles.clear()
-
-
-def run_all(jobs: Sequence[FlushJob]) -> None:
-    """Runs them one after the other, in any thread; what goes wrong stands in their `error`."""
-    for job in jobs:
-        try:
-            job.run()
-        except OSError as error:
-            job.error = error

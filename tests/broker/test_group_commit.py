@@ -36,6 +36,8 @@ class Device(Files):
         super().__init__()
         self.synced: list[str] = []
         self.broken = False
+        #: Called in each sync of a log: what goes on while the device works.
+        self.meanwhile: Callable[[], None] = lambda: None
         self._paths: dict[int, str] = {}
 
     def open(self, path: str, *, create: bool = False) -> int:
@@ -48,6 +50,8 @@ class Device(Files):
         self.synced.append(f"{path.parent.name}/{path.name}")
         if self.broken:
             raise OSError(5, "no such luck")
+        if path.suffix == ".log":
+            self.meanwhile()
 
     def sync_folder(self, path: str) -> None:
         self.synced.append(f"{Path(path).name}/")
@@ -139,35 +143,67 @@ def test_acks_0_has_no_answer_and_is_flushed(site: Site) -> None:
     assert site.latest("d") == 1
 
 
-def test_what_comes_in_one_round_shares_a_flush_and_what_comes_meanwhile_the_next(
-    site: Site, device: Device, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(group_commit, "LOGS_A_THREAD", 1)
+def test_what_comes_in_one_round_shares_a_flush_and_what_comes_meanwhile_the_next(site: Site, device: Device) -> None:
     first = [site.produce("d"), site.produce("d"), site.produce("d", 1)]
     site.round()
     second = site.produce("d")
     third = site.produce("d", 2)
-    site.round()
-    assert len(site.work) == 3  # not of d-0 again, which is on its way
-    site.work.rotate(1)
-    run, deliver = site.work.popleft()
-    run()
-    deliver(None)
-    site.round()
-    assert codes(third) == [ErrorCode.NONE]
-    assert not any(answer.done for answer in [*first, second])
-    assert device.logs() == ["d-2"]
     site.flush()
-    assert [codes(answer) for answer in first] == [[ErrorCode.NONE]] * 3
+    assert [codes(answer) for answer in [*first, third]] == [[ErrorCode.NONE]] * 4
     assert not second.done
     assert site.latest("d") == 2
-    assert device.logs() == ["d-0", "d-1"]
+    assert device.logs() == ["d-0", "d-1", "d-2"]  # not d-0 again, which was on its way
     site.flush()
     assert codes(second) == [ErrorCode.NONE]
     assert device.logs() == ["d-0"]
     site.flush()
     assert device.logs() == []
     assert not site.broker.group_commit.busy
+
+
+def test_an_acknowledgement_does_not_wait_for_the_next_log_of_its_thread(site: Site, device: Device) -> None:
+    answers = [site.produce("d"), site.produce("d", 1)]
+    seen = []
+
+    def look() -> None:
+        site.round()
+        seen.append([answer.done for answer in answers])
+
+    device.meanwhile = look
+    site.flush()
+    assert seen == [[False, False], [True, False]]
+    assert [codes(answer) for answer in answers] == [[ErrorCode.NONE]] * 2
+
+
+def test_a_thread_that_is_at_work_takes_what_comes_meanwhile(site: Site, device: Device) -> None:
+    answers = [site.produce("d")]
+    site.round()
+
+    def produce() -> None:
+        device.meanwhile = lambda: None
+        answers.append(site.produce("d", 1))
+        site.round()
+        assert not site.work
+
+    device.meanwhile = produce
+    site.flush()
+    assert [codes(answer) for answer in answers] == [[ErrorCode.NONE]] * 2
+    assert device.logs() == ["d-0", "d-1"]
+    assert not site.broker.group_commit.busy
+
+
+def test_what_is_handed_to_a_thread_that_has_just_ended_is_flushed_too(site: Site, device: Device) -> None:
+    first = site.produce("d")
+    site.round()
+    run, deliver = site.work.popleft()
+    run()
+    second = site.produce("d", 1)
+    site.round()
+    assert not site.work  # the loop does not know yet
+    deliver(None)
+    site.flush()
+    assert [codes(answer) for answer in (first, second)] == [[ErrorCode.NONE]] * 2
+    assert device.logs() == ["d-0", "d-1"]
 
 
 def test_no_more_logs_are_flushed_at_once_than_may_be_open(site: Site, device: Device) -> None:
@@ -182,36 +218,21 @@ def test_no_more_logs_are_flushed_at_once_than_may_be_open(site: Site, device: D
     assert not site.broker.group_commit.busy
 
 
-def test_few_logs_wait_for_the_thread_that_is_busy(site: Site, device: Device) -> None:
-    answers = [site.produce("d")]
-    site.round()
-    answers += [site.produce("d", 1), site.produce("d", 2)]
-    site.round()
-    assert len(site.work) == 1
-    site.flush()
-    assert [answer.done for answer in answers] == [True, False, False]
-    site.flush()
-    assert [codes(answer) for answer in answers] == [[ErrorCode.NONE]] * 3
-    assert device.logs() == ["d-0", "d-1", "d-2"]
-
-
-def test_many_logs_are_shared_among_threads(make_site: Callable[..., Site], device: Device) -> None:
+def test_threads_are_as_many_as_there_are_logs_for_them(make_site: Callable[..., Site], device: Device) -> None:
     site = make_site()
     site.topic("d", 20, flush_messages="1")
     site.broker._metadata_log_files.flush_data()
-    answer = site.produce("d", *range(20))
-    site.round()
-    assert len(site.work) == group_commit.MAX_THREADS
     device.synced.clear()
-    run, deliver = site.work.popleft()
-    run()
-    assert len(device.logs()) == 5
-    deliver(None)
-    site.round()
-    assert not answer.done
-    for _ in range(10):
-        site.flush()
-    assert codes(answer) == [ErrorCode.NONE] * 20
+    answers = []
+    for number in range(20):
+        answers.append(site.produce("d", number))
+        site.round()
+        wanted = min(group_commit.MAX_THREADS, number // group_commit.LOGS_A_THREAD + 1)
+        assert len(site.work) == wanted
+    site.flush()  # the first of them to run leaves the others nothing
+    assert [codes(answer) for answer in answers] == [[ErrorCode.NONE]] * 20
+    assert len(device.logs()) == 20
+    assert not site.broker.group_commit.busy
 
 
 def test_the_metadata_of_a_new_topic_is_flushed_before_its_records(site: Site, device: Device) -> None:

@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from klamm.broker import reactor as reactor_module
-from klamm.broker.reactor import ALONE_S, LINGER_S, ROUNDS_BEFORE_TRIO, Reactor
+from klamm.broker.reactor import ALONE_S, LINGER_S, ROUNDS_BEFORE_TRIO, Doorbell, Reactor
 from klamm.broker.timers import Timers
 
 TIMEOUT_S = 10
@@ -110,6 +110,52 @@ async def test_a_thread_reaches_a_sleeping_loop(reactor: Reactor) -> None:
     assert called == [(0, threading.get_ident()), (1, threading.get_ident())]
 
 
+async def test_no_call_of_a_thread_is_missed_however_busy_the_loop_is(reactor: Reactor) -> None:
+    """The next call comes when the one before was heard, with the loop waiting, about to, or awake."""
+
+    def call_again_and_again() -> None:
+        for number in range(1000):
+            heard = threading.Event()
+            reactor.call_from_thread(heard.set)
+            if not heard.wait(TIMEOUT_S):
+                raise TimeoutError(f"call {number} was not heard")
+            if number % 100 == 0:
+                trio.from_thread.run(trio.testing.wait_all_tasks_blocked)
+
+    with trio.fail_after(4 * TIMEOUT_S):
+        await trio.to_thread.run_sync(call_again_and_again)
+
+
+async def test_a_thread_that_calls_just_before_the_loop_listens_is_heard(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    """It does not ring, so that the loop has to look once more before it sleeps."""
+    called = trio.Event()
+    waits = 0
+
+    class Late(Doorbell):
+        @property
+        def listens(self) -> bool:
+            return self._listens
+
+        @listens.setter
+        def listens(self, listens: bool) -> None:
+            nonlocal waits
+            waits += listens
+            if waits == 1 and listens:
+                loop.call_from_thread(called.set)
+            self._listens = listens
+
+    monkeypatch.setattr(reactor_module, "Doorbell", Late)
+    loop = Reactor(Timers(), clock)
+    with trio.fail_after(TIMEOUT_S):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(loop.run)
+            await called.wait()
+            nursery.cancel_scope.cancel()
+    loop.poller.close()
+
+
 async def test_a_fault_in_a_callback_leaves_the_loop_running(
     reactor: Reactor, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -164,14 +210,28 @@ class ScriptedPoller:
         return []
 
 
-@pytest.mark.parametrize(("fds", "spins"), [([7] * 20, True), ([7, 8] * 10, True), ([*range(100, 120)], False)])
+#: Stands for the reactor's own doorbell.
+BELL = -1
+
+
+@pytest.mark.parametrize(
+    ("fds", "spins"),
+    [
+        ([7] * 20, True),
+        ([7, 8] * 10, True),
+        ([7, BELL] * 10, True),
+        ([*range(100, 120)], False),
+        ([fd for number in range(100, 110) for fd in (number, BELL)], False),
+    ],
+)
 async def test_only_sockets_that_come_back_are_spun_for(
     monkeypatch: pytest.MonkeyPatch, clock: Clock, fds: list[int], spins: bool
 ) -> None:
     ticks = iter(range(1_000_000))
     monkeypatch.setattr(reactor_module, "SPIN_S", 10)
     monkeypatch.setattr(reactor_module, "perf_counter", lambda: next(ticks))
-    reactor, script = Reactor(Timers(), clock), ScriptedPoller(fds)
+    reactor = Reactor(Timers(), clock)
+    script = ScriptedPoller([reactor._doorbell.fileno if fd == BELL else fd for fd in fds])
     reactor.poller.close()
     monkeypatch.setattr(reactor, "poller", script)
     with pytest.raises(ScriptEndedError):
