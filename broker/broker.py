@@ -30,7 +30,6 @@ from .group_commit import GroupCommit, most_logs
 from .idle_retention import IdleRetention
 from .log_dir_failures import LogDirFailures
 from .log_movements import LogMovements
-from .log_reader import read_chunks
 from .metadata.controller import Controller, Registration
 from .metadata.image import (
     BROKER_RESOURCE,
@@ -43,9 +42,8 @@ from .metadata.image import (
 )
 from .metadata.metadata_log import MetadataLog
 from .metadata.producer_ids import ProducerIds
-from .metadata.snapshots import newest_snapshot
 from .metadata.voters import own_voter
-from .metadata_snapshots import MetadataSnapshots
+from .metadata_snapshots import CLEAN_INTERVAL_MS, FIRST_CLEAN_MS, MetadataSnapshots
 from .partitions import Partitions
 from .reactor import Reactor
 from .server import Address, Listener, bind
@@ -66,8 +64,11 @@ log = logging.getLogger("klamm.broker")
 
 #: The metadata log's topic id: Kafka's Uuid.METADATA_TOPIC_ID.
 METADATA_TOPIC_ID: Final = bytes(15) + b"\1"
-#: The metadata log keeps everything: it is the catalogue.
-METADATA_LOG_CONFIG: Final = LogConfig(retention_ms=-1, retention_bytes=-1, max_message_bytes=0x7FFFFFFF)
+#: Nothing goes by itself: the metadata log is the catalogue, and is cut where a snapshot has what goes.
+#: A loss of power may take its end, never a part of it: what follows would be about things that never were.
+METADATA_LOG_CONFIG: Final = LogConfig(
+    retention_ms=-1, retention_bytes=-1, max_message_bytes=0x7FFFFFFF, klamm_flush_before_roll=True
+)
 #: How long a stop waits for clients to take their answers.
 STOP_GRACE_S: Final = 1.0
 
@@ -155,19 +156,18 @@ class Broker:
 
     def _metadata_log_config(self) -> LogConfig:
         """What is durable before it is answered includes changes of the catalogue: a rare fsync on the loop."""
-        return replace(METADATA_LOG_CONFIG, flush_messages=self.config.get("log.flush.interval.messages"))
+        get = self.config.get
+        return replace(
+            METADATA_LOG_CONFIG,
+            flush_messages=get("log.flush.interval.messages"),
+            segment_bytes=get("internal.metadata.log.segment.bytes") or get("metadata.log.segment.bytes"),
+            segment_ms=get("metadata.log.segment.ms"),
+        )
 
     def load(self, addresses: list[Address]) -> None:
         """Replay the metadata log, become its leader, and register this broker, reached at `addresses`."""
-        files, metadata_log, controller = self._metadata_log_files, self.metadata_log, self.controller
-        end = files.log_end_offset
-        start = files.log_start_offset
-        snapshot = newest_snapshot(files.files, files.folder, end)
-        if snapshot is not None and snapshot[0].offset >= start:
-            metadata_log.restore(*snapshot)
-            start = snapshot[0].offset
-            self.metadata_snapshots.found(start)
-        metadata_log.load(chunk.batches for chunk in read_chunks(files, start, end))
+        metadata_log, controller = self.metadata_log, self.controller
+        self.metadata_snapshots.load()
         self._take_dynamic_configs()
         metadata_log.listeners += (self._on_delta, self.partitions.on_delta)
         self.partitions.assign = self._assign_folder
@@ -344,6 +344,8 @@ class Broker:
         snapshot_ms = get("metadata.log.max.snapshot.interval.ms")
         if snapshot_ms > 0:
             self._repeat(snapshot_ms, self.metadata_snapshots.take_if_changed)
+        self.timers.call_at(self.now_ms() + FIRST_CLEAN_MS, self.metadata_snapshots.clean)
+        self._repeat(CLEAN_INTERVAL_MS, self.metadata_snapshots.clean)
         idle_ms = get("connections.max.idle.ms")
         if idle_ms > 0:
             self._repeat(max(1000, idle_ms // 10), lambda: self._close_idle(idle_ms))

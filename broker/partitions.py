@@ -16,6 +16,7 @@ from ..storage.opening import ColdFolder
 from ..storage.warmth import ColdRead
 from ..wire.errors import ErrorCode, KafkaError
 from .metadata.image import TOPIC_RESOURCE, Catalogue, Delta, PartitionImage, TopicImage, is_online
+from .metadata.record_versions import DIRECTORIES_FROM
 from .metadata.topic_names import CLUSTER_METADATA_TOPIC
 from .partition import Partition
 
@@ -128,7 +129,12 @@ class Partitions:
         return partition
 
     def _may_create(self, partition: PartitionImage) -> bool:
-        """Whether there is no log of the partition yet: else it lies in a folder that is not there."""
+        """Whether there is no log of the partition yet: else it lies in a folder that is not there.
+
+        Below metadata.version 17 the catalogue does not say which one: it may be any that is missing.
+        """
+        if self._catalogue.metadata_version < DIRECTORIES_FROM and len(self._logs.online) < len(self._logs.paths):
+            return False
         return is_online(partition, self._node_id, self._logs.directory_ids)
 
     def _tell_folder(self, topic: TopicImage, partition: PartitionImage) -> None:

@@ -86,6 +86,8 @@ class LogConfig:
     segment_ms: int = 604_800_000
     #: Not Kafka's: look into every batch of every client, as Kafka always does (`klamm.validate.records`).
     klamm_validate_records: bool = False
+    #: Not Kafka's, for the metadata log: a segment is on the device before the next one begins.
+    klamm_flush_before_roll: bool = False
 
     @classmethod
     def from_strings(cls, configs: Mapping[str, str]) -> LogConfig:

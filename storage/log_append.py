@@ -140,7 +140,7 @@ class AppendingLog(FlushingLog):
                 or now_ms > self._roll_wall_ms
                 or last_offset > self._roll_offset
             ):
-                if self.config.flushes_before_ack:
+                if self.config.flushes_before_ack or self.config.klamm_flush_before_roll:
                     if segment.preallocated:
                         segment.cut(segment.size)
                     self.flush_data()  # or a loss of power could take the end of this segment and leave the next one

@@ -52,6 +52,16 @@ class ShrinkingLog(LogState):
         self.failed = None
 
     @storage_errors
+    def begin_again_at(self, offset: int, now_ms: int) -> None:
+        """Takes everything away and begins an empty log at `offset`, which may lie behind its end: something else, such
+        as a snapshot, has all before it. Source: UnifiedLog.truncateFullyAndStartAt."""
+        self.failed = f"a new beginning in {self.folder} did not end well"
+        self.truncations += 1
+        self._begin_at(offset, now_ms)
+        self._checkpoint()
+        self.failed = None
+
+    @storage_errors
     def delete_before(self, offset: int) -> int:
         """Moves the log's start to `offset` and removes the segments that lie before it whole; returns the start.
 

@@ -27,7 +27,7 @@ from .records import (
 )
 
 if TYPE_CHECKING:
-    from .snapshots import SnapshotId
+    from .snapshot_retention import SnapshotId
 
 
 class MetadataLog:

@@ -1,10 +1,9 @@
 """Snapshots of the metadata log (KIP-630): `<offset>-<epoch>.checkpoint` beside it, the image as of that offset.
 
 A start reads the newest whole one and the log from there on, so that it does not grow with the log's age. A snapshot
-begins and ends with a control record; one that does not end is passed over, as is one that cannot be read.
+begins and ends with a control record; one that does not end is passed over, as is one that cannot be read. How long
+they are kept: `snapshot_retention.py`.
 Source: org.apache.kafka.raft.internals.RecordsSnapshotWriter, org.apache.kafka.snapshot.Snapshots.
-
-Left out: the log keeps what stands before its snapshots (metadata.max.retention.bytes, metadata.max.retention.ms).
 """
 
 from __future__ import annotations
@@ -12,18 +11,19 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from ...storage.files import Files, read_file, remove_if_there, replace_file
 from ...wire.batches import RecordError, iter_batches, verify_batch
-from ...wire.codec import DecodeError
+from ...wire.codec import DecodeError, decode_from
 from ...wire.declare import Message
 from ...wire.errors import KafkaError
 from ...wire.log_records.control import SnapshotFooterRecord, SnapshotHeaderRecord
 from ...wire.records import batch_records
 from .record_versions import LATEST_LEVEL
 from .records import decode_control, decode_record, encode_control, encode_records
+from .snapshot_retention import KeptSnapshot, SnapshotId
 
 log = logging.getLogger("klamm.metadata")
 
@@ -31,19 +31,11 @@ _NAME: Final = re.compile(r"(\d{20})-(\d{10})\.checkpoint")
 #: ControlRecordType.SNAPSHOT_HEADER and SNAPSHOT_FOOTER as keys: int16 version 0, int16 type.
 _HEADER_KEY: Final = b"\x00\x00\x00\x03"
 _FOOTER_KEY: Final = b"\x00\x00\x00\x04"
+#: Snapshots.PARTIAL_SUFFIX and DELETE_SUFFIX
+_LEFT_OVER: Final = re.compile(r"\d{20}-\d{10}.*\.checkpoint\.(part|deleted)")
+_NEVER_MS: Final = (1 << 63) - 1
 #: Records in a batch.
 BATCH_RECORDS: Final = 500
-
-
-class SnapshotId(NamedTuple):
-    """All records before `offset` are in it; `epoch`: of the last of them."""
-
-    offset: int
-    epoch: int
-
-    @property
-    def file_name(self) -> str:
-        return f"{self.offset:020d}-{self.epoch:010d}.checkpoint"
 
 
 def find_snapshots(files: Files, folder: str) -> list[SnapshotId]:
@@ -75,19 +67,49 @@ def encode_snapshot(content: Content, epoch: int, last_timestamp_ms: int, now_ms
 
 
 def write_snapshot(files: Files, folder: str, snapshot: SnapshotId, data: bytes) -> None:
-    """Puts it on the device, then removes the older ones. In any thread. Raises OSError."""
+    """Puts it on the device. In any thread. Raises OSError."""
     replace_file(files, os.path.join(folder, snapshot.file_name), data, sync=True)
-    for older in find_snapshots(files, folder):
-        if older < snapshot:
-            remove_if_there(files, os.path.join(folder, older.file_name))
 
 
-def newest_snapshot(files: Files, folder: str, end_offset: int) -> tuple[SnapshotId, list[Message]] | None:
-    """The newest that is whole and not ahead of the log, which ends at `end_offset`, and its records; None if there is
-    none. Raises OSError."""
+def kept_snapshots(files: Files, folder: str, known: Mapping[SnapshotId, KeptSnapshot]) -> list[KeptSnapshot]:
+    """Those on disk, the oldest first; `known` ones are not read again. In any thread. Raises OSError.
+
+    One that cannot be read counts as a new one: it goes when its successors do.
+    """
+    found = []
+    for snapshot in reversed(find_snapshots(files, folder)):
+        if snapshot not in known:
+            data = read_file(files, os.path.join(folder, snapshot.file_name)) or b""
+            found.append(KeptSnapshot(snapshot, len(data), _last_timestamp_ms(data)))
+        else:
+            found.append(known[snapshot])
+    return found
+
+
+def _last_timestamp_ms(data: bytes) -> int:
+    try:
+        for _, header in iter_batches(data):
+            (record, *_) = batch_records(data[: header.size_bytes])
+            if record.key == _HEADER_KEY:
+                return decode_from(SnapshotHeaderRecord, 0, record.value or b"")[0].last_contained_log_timestamp
+            break
+    except (RecordError, DecodeError, KafkaError):
+        pass
+    return _NEVER_MS
+
+
+def remove_before(files: Files, folder: str, offset: int) -> None:
+    """Removes the snapshots before this offset, and what Kafka has left of those that it removed or never finished.
+    Raises OSError."""
+    for name in files.names(folder):
+        match = _NAME.fullmatch(name)
+        if _LEFT_OVER.fullmatch(name) or (match is not None and int(match[1]) < offset):
+            remove_if_there(files, os.path.join(folder, name))
+
+
+def newest_snapshot(files: Files, folder: str) -> tuple[SnapshotId, list[Message]] | None:
+    """The newest that is whole, and its records; None if there is none. Raises OSError."""
     for snapshot in find_snapshots(files, folder):
-        if snapshot.offset > end_offset:
-            continue
         try:
             records = decode_snapshot(read_file(files, os.path.join(folder, snapshot.file_name)) or b"")
         except (RecordError, DecodeError, KafkaError) as error:

@@ -14,7 +14,7 @@ from klamm.broker.metadata.snapshots import find_snapshots, newest_snapshot
 from klamm.storage.files import Files
 from klamm.tools.admin import storage
 from klamm.wire.batches import iter_batches
-from klamm.wire.errors import ErrorCode
+from klamm.wire.errors import ErrorCode, KafkaError
 from klamm.wire.log_records.control import KRaftVersionRecord, VotersRecord
 from klamm.wire.log_records.metadata_cluster import BrokerRegistrationChangeRecord, NoOpRecord, RegisterBrokerRecord
 from klamm.wire.log_records.metadata_topics import PartitionChangeRecord, PartitionRecord
@@ -118,6 +118,20 @@ def test_records_are_written_as_the_level_allows(tmp_path: Path) -> None:
     site.stop()
 
 
+def test_no_log_is_made_twice_where_nobody_knows_its_folder(tmp_path: Path) -> None:
+    site = formatted(tmp_path, ["--release-version", "3.6"])
+    site.create("a")
+    assert site.broker.partitions.get("a", 0) is not None
+    site.create("b")
+    site.logs.paths.append(str(tmp_path / "gone"))
+    with pytest.raises(KafkaError, match="b-0 is offline"):
+        site.broker.partitions.get("b", 0)
+    assert site.broker.partitions.get("a", 0) is not None
+    raised(site, metadata_version=17)
+    assert site.broker.partitions.get("b", 0) is not None
+    site.stop()
+
+
 def test_a_record_that_has_no_room_for_a_field_is_read_as_it_was_replayed() -> None:
     change = PartitionChangeRecord(partition_id=0, topic_id=b"t" * 16, leader=1, directories=[b"d" * 16], isr=[1])
     assert as_written(change, 30) is change
@@ -161,7 +175,7 @@ def test_the_log_names_its_voters_from_kraft_version_1_on(tmp_path: Path, option
     assert [(found.name, found.host, found.port) for found in voter.endpoints] == [("CONTROLLER", "127.0.0.1", 9093)]
     site.broker.metadata_snapshots.take_if_changed()
     site.pump()
-    found = newest_snapshot(Files(), str(site.path / "__cluster_metadata-0"), 1 << 40)
+    found = newest_snapshot(Files(), str(site.path / "__cluster_metadata-0"))
     assert found is not None
     assert found[1][:2] == [KRaftVersionRecord(version=0, kraft_version=1), VotersRecord(version=0, voters=[voter])]
     site.stop()
@@ -195,7 +209,6 @@ def test_what_kafka_formatted_and_klamm_lacks_is_left_out(tmp_path: Path, caplog
 @pytest.mark.parametrize("cut", [0, 1, 50, -1])
 def test_a_damaged_bootstrap_checkpoint_stops_the_start(tmp_path: Path, cut: int) -> None:
     from klamm.broker.metadata.bootstrap import encode_bootstrap
-    from klamm.wire.errors import KafkaError
 
     data = encode_bootstrap({"metadata.version": 29}, 1000)
     (tmp_path / "bootstrap.checkpoint").write_bytes(data[:cut])

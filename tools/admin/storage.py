@@ -19,7 +19,7 @@ from ...broker.config import Config, ConfigError
 from ...broker.config.sources import load
 from ...broker.features import KRAFT_VERSION, SUPPORTED_FEATURES
 from ...broker.metadata.bootstrap import BOOTSTRAP_CHECKPOINT, encode_bootstrap, encode_voters
-from ...broker.metadata.snapshots import SnapshotId
+from ...broker.metadata.snapshot_retention import SnapshotId
 from ...broker.metadata.voters import own_voter
 from ...storage import checkpoints
 from ...storage.files import Files, read_file, replace_file
