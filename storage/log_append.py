@@ -1,5 +1,6 @@
 """How batches get into a log, as its leader and as a follower.
 
+A batch that is refused for its producer's sake, or is there already, changes nothing (in Kafka it may begin a segment).
 Source: UnifiedLog.append, appendAsLeader, appendAsFollower.
 """
 

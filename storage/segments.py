@@ -55,7 +55,6 @@ class SegmentList:
         try:
             segment.create(now_ms, file_bytes)
         except OSError:
-            segment.discard()
             try:
                 segment.delete()
             except OSError:

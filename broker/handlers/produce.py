@@ -50,7 +50,15 @@ _START_TOLD: Final = frozenset(
     }
 )
 #: Errors that Kafka answers without a message.
-_UNEXPLAINED: Final = frozenset({ErrorCode.MESSAGE_TOO_LARGE, ErrorCode.KAFKA_STORAGE_ERROR})
+_UNEXPLAINED: Final = frozenset(
+    {
+        ErrorCode.MESSAGE_TOO_LARGE,
+        ErrorCode.RECORD_LIST_TOO_LARGE,
+        ErrorCode.KAFKA_STORAGE_ERROR,
+        ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER,
+        ErrorCode.INVALID_PRODUCER_EPOCH,
+    }
+)
 _ZSTD: Final = 4
 _ZSTD_FROM: Final = 7
 #: Where a batch's magic stands.

@@ -79,6 +79,23 @@ def test_what_is_due_goes_and_nothing_else_is_opened(
     assert (log.log_start_offset, log.log_end_offset) == (left[0], 8)
 
 
+def test_one_segment_alone_goes_too_unless_it_is_empty(tmp_path: Path, batch: Callable[..., bytes]) -> None:
+    folder = DataFolder(str(tmp_path), node_id=1)
+    log = folder.create("t", 0, TOPIC_ID, CONFIG, NOW_MS)
+    log.append_as_leader(batch(b"v", timestamp_ms=1), leader_epoch=0, now_ms=NOW_MS)
+    folder.close()
+    counted = CountedFolder(str(tmp_path), node_id=1)
+    aged = replace(CONFIG, retention_ms=1)
+    assert retain_unopened(counted, "t", 0, aged, NOW_MS) == 1
+    assert segments(counted) == [1]
+    # The one that is left is empty, and however old its file is, nobody needs to open it.
+    later_ms = 10**15
+    assert not is_due(counted.files, counted.partition_folder("t", 0), aged, now_ms=later_ms, log_start_offset=1)
+    assert retain_unopened(counted, "t", 0, replace(CONFIG, retention_bytes=0), later_ms) == 0
+    assert counted.opened == 1
+    counted.abandon()
+
+
 def test_the_start_that_delete_records_gave_it(folder: CountedFolder) -> None:
     log = folder.open("t", 0, CONFIG, NOW_MS)
     log.high_watermark = log.log_end_offset

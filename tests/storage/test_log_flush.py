@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 import pytest
 
+from klamm.storage.handles import Handle
 from klamm.wire.errors import ErrorCode, KafkaError
 
 from .shorthand import MakeBatch, OpenLog, append, everything
@@ -32,6 +34,25 @@ def test_a_flush_of_the_batches_alone_leaves_the_recovery_point(open_log: OpenLo
     assert (log.flushed_offset, log.recovery_point) == (2, 2)
     log.truncate_to(1, 1000)
     assert (log.flushed_offset, log.recovery_point) == (1, 1)
+
+
+def test_a_flush_that_cannot_begin_holds_no_files(
+    open_log: OpenLog, batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = open_log()
+    append(log, batch(b"x"))
+    segment, lease = log._segments.items[0], Handle.lease
+
+    def lease_if_there_is_room(handle: Handle) -> int:
+        if handle is segment.time_index.handle:
+            raise OSError(errno.EMFILE, "too many open files")
+        return lease(handle)
+
+    monkeypatch.setattr(Handle, "lease", lease_if_there_is_room)
+    with pytest.raises(KafkaError):
+        log.begin_flush()
+    monkeypatch.undo()
+    assert segment.handle.leases == 0
 
 
 def test_a_flush_in_a_worker_thread(open_log: OpenLog, batch: MakeBatch) -> None:

@@ -118,6 +118,37 @@ def test_damaged_indexes_are_made_again(
     assert again.max_timestamp_offset() == TimestampOffset(1099, 198, 0)
 
 
+@pytest.mark.parametrize("recovery_point", [0, 5, 9, 13])
+def test_each_batch_of_a_producer_is_known_once(open_log: OpenLog, batch: MakeBatch, recovery_point: int) -> None:
+    """Those behind the recovery point are walked for their checksums and for their producers: one walk, not two."""
+    log = open_log(segment_bytes=400, index_interval_bytes=50)
+    for number in range(14):
+        append(log, batch(b"x", producer_id=3, producer_epoch=0, base_sequence=number))
+        if number == recovery_point - 1:
+            log.flush()
+    before = list(log.producers.entries[3].batches)
+    again = open_log(segment_bytes=400, index_interval_bytes=50, recovery_point=recovery_point)
+    kept = list(again.producers.entries[3].batches)
+    assert len(set(kept)) == len(kept)
+    assert kept == before[-len(kept) :]
+    assert len(kept) >= min(5, 14 - recovery_point)
+
+
+def test_epochs_of_batches_that_are_lost_are_forgotten_on_disk_too(
+    open_log: OpenLog, batch: MakeBatch, tmp_path: Path
+) -> None:
+    log = open_log()
+    append(log, batch(b"x"), leader_epoch=1)
+    append(log, batch(b"lost"), leader_epoch=2)
+    log.discard()
+    path = tmp_path / "t-0" / "leader-epoch-checkpoint"
+    assert path.read_text() == "0\n2\n1 0\n2 1\n"
+    data = tmp_path / "t-0" / f"{0:020d}.log"
+    data.write_bytes(data.read_bytes()[:-1])
+    assert open_log().leader_epochs.rows == [(1, 0)]
+    assert path.read_text() == "0\n1\n1 0\n"
+
+
 def test_leftovers_of_a_crash_are_removed(open_log: OpenLog, batch: MakeBatch, tmp_path: Path) -> None:
     append(open_log(), batch(b"x"))
     folder = tmp_path / "t-0"

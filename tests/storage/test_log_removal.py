@@ -111,6 +111,17 @@ def test_delete_before(open_log: OpenLog, batch: MakeBatch, tmp_path: Path) -> N
     assert (again.log_start_offset, again.log_end_offset) == (9, 9)
 
 
+def test_what_a_crash_left_before_the_start_goes_with_the_next_retention(open_log: OpenLog, batch: MakeBatch) -> None:
+    size = len(batch(b"x"))
+    log = open_log(segment_bytes=2 * size)
+    for _ in range(7):
+        append(log, batch(b"x"))
+    again = open_log(segment_bytes=2 * size, retention_ms=-1, log_start_offset=4, high_watermark=7)
+    assert again.segment_offsets == [0, 2, 4, 6]
+    assert again.apply_retention(10**12) == 2
+    assert (again.log_start_offset, again.segment_offsets) == (4, [4, 6])
+
+
 def test_retention_by_time_by_size_and_not_above_the_high_watermark(open_log: OpenLog, batch: MakeBatch) -> None:
     size = len(batch(b"x"))
 

@@ -318,6 +318,19 @@ def test_index_entries_are_eight_bytes() -> None:
     assert OFFSET_ENTRY.pack(1, 2) == struct.pack(">ii", 1, 2)
 
 
+@pytest.mark.parametrize("entry", [(0, 7), (7, 0), (2, 7), (7, 2), (0, 0), (1, 1)])
+def test_an_index_ends_before_the_first_entry_that_does_not_ascend_in_both_columns(
+    tmp_path: Path, entry: tuple[int, int]
+) -> None:
+    cache = HandleCache(Files(), 4)
+    path = tmp_path / "i"
+    path.write_bytes(b"".join(OFFSET_ENTRY.pack(*pair) for pair in ((1, 1), (2, 2), entry, (8, 8))))
+    index = SortedIndex(cache, cache.handle(str(path)), OFFSET_ENTRY)
+    index.load()
+    index.keep_ascending()
+    assert (len(index), index.last, path.stat().st_size) == (2, (2, 2), 16)
+
+
 def test_a_cut_on_disk_takes_the_entries_in_memory_along(tmp_path: Path) -> None:
     cache = HandleCache(Files(), 4)
     index = SortedIndex(cache, cache.handle(str(tmp_path / "i")), OFFSET_ENTRY)

@@ -15,6 +15,7 @@ from klamm.storage.files import Files
 from klamm.storage.handles import HandleCache
 from klamm.storage.log import Log
 from klamm.storage.segment import INDEX_SUFFIX, TIME_INDEX_SUFFIX
+from klamm.storage.segments import LOADED_TOGETHER
 from klamm.storage.warmth import BLOCK_BYTES, WARMED_BLOCKS, ColdRead, Warmed
 from klamm.wire.records import iter_records
 
@@ -74,6 +75,14 @@ def test_look_ups_give_up_and_find_the_same(cold_log: Log) -> None:
     found, _ = tried_again(cache, cold_log.max_timestamp_offset)
     assert found.offset == BATCHES - 1
     assert all(handle.leases == 0 for handle in cache.opened())
+
+
+def test_segments_are_loaded_several_at_a_time(cold_log: Log) -> None:
+    count = len(cold_log.segment_offsets)
+    assert LOADED_TOGETHER > count > 3
+    with pytest.raises(ColdRead) as raised:
+        cold_log.offset_for_timestamp(1_000 + BATCHES)
+    assert len({missing.handle.path.rsplit(".", 1)[0] for missing in raised.value.ranges}) == count - 1
 
 
 def test_indexes_that_are_lost_are_made_again(cold_log: Log) -> None:
