@@ -80,11 +80,10 @@ def test_payloads_of_a_file_and_json(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "payloads"
     file.write_text("a;bb;ccc")
     words = ("--topic", "one", "--num-records", "50", "--throughput", "-1", "--payload-file", str(file))
-    code, out, _ = run("producer-perf-test", *words, "--payload-delimiter", ";", "--json", "--print-metrics")
-    lines = out.splitlines()
+    code, out, err = run("producer-perf-test", *words, "--payload-delimiter", ";", "--json", "--print-metrics")
     assert code == 0
-    assert lines[:2] == [f"Reading payloads from: {file}", "Number of records read: 3"]
-    report = json.loads(lines[2])
+    assert err.splitlines() == [f"Reading payloads from: {file}", "Number of records read: 3"]
+    report = json.loads(out)
     assert (report["total"]["records"], report["lost"], report["metrics"]["record-send-total"]) == (50, 0, 50)
     assert set(values(run, "one", 50)) <= {"a", "bb", "ccc"}
 

@@ -126,7 +126,10 @@ def _wanted(options: argparse.Namespace, supported: Collection[str]) -> dict[str
             print(f"Left out, since the broker does not know them: {', '.join(sorted(strange))}", file=sys.stderr)
         return {name: level for name, level in sorted(levels.items()) if name not in strange}
     if metadata:
-        print(" `metadata` flag is deprecated and may be removed in a future release.")
+        print(
+            " `metadata` flag is deprecated and may be removed in a future release.",
+            file=sys.stderr if options.json else sys.stdout,
+        )
         wanted[METADATA] = metadata_level(metadata)
     for text in options.feature:
         feature, level = (text.strip(), 0) if options.action == "disable" else parse_level(text)

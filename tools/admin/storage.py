@@ -73,8 +73,7 @@ def parser() -> argparse.ArgumentParser:
             action.add_argument("--cluster-id", "-t", required=True, help="the id that the cluster gets")
             action.add_argument("--ignore-formatted", "-g", action="store_true", help="pass over formatted folders")
             action.add_argument("--standalone", "-s", action="store_true", help="one node, as every klamm is")
-        else:
-            add_json(action)
+        add_json(action)
     return found
 
 
@@ -141,6 +140,11 @@ def _format(options: argparse.Namespace) -> int:
                 f"Log directory {folder} is already formatted. "
                 "Use --ignore-formatted to ignore this directory and format the others."
             )
+    if options.json:
+        for folder in left:
+            _format_folder(folder, config, options, levels)
+        print_json({"clusterId": options.cluster_id, "formatted": left, "features": levels})
+        return 0
     if not left:
         print("All of the log directories are already formatted.")
         return 0
@@ -149,16 +153,20 @@ def _format(options: argparse.Namespace) -> int:
     for folder in sorted(left, key=lambda folder: folder != metadata_dir):
         kind = metadata_kind if folder == metadata_dir else "data directory"
         print(f"Formatting {kind} {folder} with {METADATA} {level_name(METADATA, levels[METADATA])}.")
-        directory_id, now_ms = uuid4().bytes, time.time_ns() // 1_000_000
-        content = {BOOTSTRAP_CHECKPOINT: encode_bootstrap(levels, now_ms)}
-        if options.standalone and folder == metadata_dir:
-            name = os.path.join(f"{METADATA_TOPIC}-0", SnapshotId(0, 0).file_name)
-            content[name] = encode_voters(own_voter(config, directory_id), now_ms)
-        identity = checkpoints.identity(config.get("node.id"), options.cluster_id, directory_id)
-        # The last one: a folder that has it is formatted.
-        content[checkpoints.META_PROPERTIES] = checkpoints.encode_properties(identity)
-        _write(folder, content)
+        _format_folder(folder, config, options, levels)
     return 0
+
+
+def _format_folder(folder: str, config: Config, options: argparse.Namespace, levels: dict[str, int]) -> None:
+    directory_id, now_ms = uuid4().bytes, time.time_ns() // 1_000_000
+    content = {BOOTSTRAP_CHECKPOINT: encode_bootstrap(levels, now_ms)}
+    if options.standalone and folder == os.path.abspath(config.metadata_log_dir):
+        name = os.path.join(f"{METADATA_TOPIC}-0", SnapshotId(0, 0).file_name)
+        content[name] = encode_voters(own_voter(config, directory_id), now_ms)
+    identity = checkpoints.identity(config.get("node.id"), options.cluster_id, directory_id)
+    # The last one: a folder that has it is formatted.
+    content[checkpoints.META_PROPERTIES] = checkpoints.encode_properties(identity)
+    _write(folder, content)
 
 
 def _levels(options: argparse.Namespace) -> dict[str, int]:

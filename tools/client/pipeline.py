@@ -77,9 +77,15 @@ class PipelineSettings(NamedTuple):
 
 
 class Batch:
-    """Records of one partition. `since_s`: time.monotonic() when it was handed over."""
+    """Records of one partition. `since_s`: time.monotonic() when it was handed over.
 
-    __slots__ = ("attempts", "number", "partition", "records", "sequence", "since_s", "size_bytes")
+    `base_offset` and `log_append_time_ms`: what the broker answered, -1 where it said neither.
+    """
+
+    __slots__ = (
+        *("attempts", "base_offset", "log_append_time_ms", "number", "partition", "records", "sequence", "since_s"),
+        "size_bytes",
+    )
 
     def __init__(self, partition: int, records: Sequence[Record], number: int) -> None:
         self.partition = partition
@@ -89,6 +95,8 @@ class Batch:
         self.attempts = 0
         self.sequence = -1
         self.size_bytes = 0
+        self.base_offset = -1
+        self.log_append_time_ms = -1
 
 
 class _Flight(NamedTuple):
@@ -285,6 +293,7 @@ class Pipeline:
                 row = rows[batch.partition]
                 # A duplicate is what an earlier attempt already stored.
                 stored = row.error_code in (ErrorCode.NONE, ErrorCode.DUPLICATE_SEQUENCE_NUMBER)
+                batch.base_offset, batch.log_append_time_ms = row.base_offset, row.log_append_time_ms
                 self._land(batch, None if stored else ServerError(row.error_code, row.error_message))
 
     def _lost_connection(self, node_id: int, error: ClientError, more: list[Batch]) -> None:

@@ -152,11 +152,17 @@ def _resets_agree(options: Options, config: Mapping[str, str]) -> bool:
 
 
 def _formatter(options: Options) -> Formatter:
+    if options.has("json") and options.has("formatter"):
+        raise OptionsError("Options --json and --formatter cannot be specified together.")
     settings = properties(options, ("formatter-config",), ())
     for name in ("key-deserializer", "value-deserializer"):
         if options.has(name):
             settings[name.replace("-", ".")] = options.last(name)
     settings.update(properties(options, (), ("property", "formatter-property")))
+    if options.has("json"):
+        from .json_lines import consumed  # here, since few command lines want it
+
+        return consumed(settings)
     return formatter(options.last("formatter"), settings)
 
 

@@ -47,5 +47,6 @@ OPTIONS: Final = (
     Option("enable-systest-events", "flag", "Print shutdown_complete when stopped by a signal."),
     Option("new-consumer", "flag", "Nothing: there is no other.", old="0.9 to 1.x"),
     ZOOKEEPER,
+    Option("json", "flag", "Print each record as a line of JSON (klamm's own option)."),
     *COMMON,
 )

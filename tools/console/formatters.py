@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import struct
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Final, NamedTuple
 
 from ...wire.declare import Message
@@ -30,20 +32,42 @@ class Shown(NamedTuple):
 
 
 Formatter = Callable[[Shown], bytes]
-_Text = Callable[[bytes], bytes]
+#: Bytes as the text that is shown. Raises FormatterError.
+Deserializer = Callable[[bytes], bytes]
 
 # --- deserializers ------------------------------------------------------------------------------------------------
 
 
-def _number(layout: str) -> _Text:
+def _number(layout: str) -> Deserializer:
     unpack = struct.Struct(layout)
 
     def text(data: bytes) -> bytes:
         if len(data) != unpack.size:
             raise FormatterError(f"Size of data received by deserializer is not {unpack.size}")
-        return str(unpack.unpack(data)[0]).encode()
+        return java_number(unpack.unpack(data)[0], layout).encode()
 
     return text
+
+
+def java_number(value: float, layout: str) -> str:
+    """As Java's toString has it: the shortest digits that read back the same, an exponent from 10^7 on and below 10^-3.
+
+    `layout`: ">f" for a float; anything else is a double, or whole.
+    """
+    if isinstance(value, int):
+        return str(value)
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    shortest = repr(value)
+    if layout == ">f":
+        tries = (f"{value:.{digits}e}" for digits in range(9))
+        shortest = next(text for text in tries if struct.unpack(">f", struct.pack(">f", float(text)))[0] == value)
+    if value == 0 or 1e-3 <= abs(value) < 1e7:
+        return repr(float(shortest))
+    digits = Decimal(shortest).as_tuple().digits
+    written = "".join(map(str, digits)).rstrip("0") or "0"
+    sign = "-" if value < 0 else ""
+    return f"{sign}{written[0]}.{written[1:] or '0'}E{Decimal(shortest).adjusted()}"
 
 
 def _boolean(data: bytes) -> bytes:
@@ -61,7 +85,7 @@ def _bytes(data: bytes) -> bytes:
     return b"".join(b"\\x%02X" % byte if not 32 <= byte < 127 or byte == 92 else bytes((byte,)) for byte in data)
 
 
-_DESERIALIZERS: Final[Mapping[str, _Text]] = {
+_DESERIALIZERS: Final[Mapping[str, Deserializer]] = {
     "org.apache.kafka.common.serialization.StringDeserializer": _string,
     "org.apache.kafka.common.serialization.UUIDDeserializer": _string,
     "org.apache.kafka.common.serialization.BytesDeserializer": _bytes,
@@ -74,7 +98,8 @@ _DESERIALIZERS: Final[Mapping[str, _Text]] = {
 }
 
 
-def _deserializer(properties: Mapping[str, str], name: str) -> _Text | None:
+def deserializer(properties: Mapping[str, str], name: str) -> Deserializer | None:
+    """The one that the property names. Raises FormatterError for a class that is not here."""
     wanted = properties.get(name)
     if wanted is None:
         return None
@@ -98,11 +123,11 @@ def _default(properties: Mapping[str, str]) -> Formatter:
 
     separator, line_end = setting("key.separator", "\t"), setting("line.separator", "\n")
     between_headers, null = setting("headers.separator", ","), setting("null.literal", "null")
-    key_text = _deserializer(properties, "key.deserializer")
-    value_text = _deserializer(properties, "value.deserializer")
-    header_text = _deserializer(properties, "headers.deserializer")
+    key_text = deserializer(properties, "key.deserializer")
+    value_text = deserializer(properties, "value.deserializer")
+    header_text = deserializer(properties, "headers.deserializer")
 
-    def text(data: bytes | None, deserialize: _Text | None) -> bytes:
+    def text(data: bytes | None, deserialize: Deserializer | None) -> bytes:
         # The literal goes through the deserializer too, as there.
         shown = null if data is None else data
         return shown if deserialize is None else deserialize(shown)

@@ -158,7 +158,7 @@ def properties(options: Options, files: Sequence[str], pairs: Sequence[str]) -> 
 
 
 def warn_of_old(options: Options, names: Sequence[tuple[str, str]], sentence: str, *, new_first: bool = False) -> None:
-    """Says on stdout which (old, new) names are old; `sentence` has a {} for each.
+    """Says on stdout, beside --json on stderr, which (old, new) names are old; `sentence` has a {} for each.
 
     Raises OptionsError if an old and its new name are both there (KIP-1147); commands name them in different orders.
     """
@@ -167,7 +167,7 @@ def warn_of_old(options: Options, names: Sequence[tuple[str, str]], sentence: st
             first, second = (new, old) if new_first else (old, new)
             raise OptionsError(f"Options --{first} and --{second} cannot be specified together.")
         if options.has(old):
-            print(sentence.format(old, new))
+            print(sentence.format(old, new), file=sys.stderr if options.has("json") else sys.stdout)
 
 
 def usage(about: str, table: Sequence[Option]) -> str:

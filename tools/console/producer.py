@@ -6,12 +6,13 @@ import os
 import select
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from ...wire.records import Record
 from ..client import ClientError, open_client
 from ..client.errors import SettingError, java_line
+from ..client.pipeline import Batch
 from ..client.producer_settings import pipeline_settings
 from ..client.settings import number
 from .lines import LineError, parse_line
@@ -70,20 +71,42 @@ def run(arguments: Sequence[str]) -> int:
         print(f"java.lang.ClassNotFoundException: {options.last('line-reader')}", file=sys.stderr)
         return 1
     sync = options.has("sync")
+    topic = str(options.last("topic"))
     lost: list[ClientError] = []
+
+    def on_done(batch: Batch, error: ClientError | None) -> None:
+        if options.has("json"):
+            from .json_lines import acknowledged  # here, since few command lines want it
+
+            _print_bytes(acknowledged(topic, batch, error))
+        if error is not None:
+            for record in batch.records:
+                on_error(record, error)
 
     def on_error(record: Record, error: ClientError) -> None:
         lost.append(error)
         if not sync:
-            _log_lost(str(options.last("topic")), record, error)
+            _log_lost(topic, record, error)
+
+    def add(record: Record) -> None:
+        try:
+            sender.add(record)
+            if sync:
+                sender.flush()
+        except ClientError as error:
+            if options.has("json"):
+                from .json_lines import refused
+
+                _print_bytes(refused(topic, error))
+            on_error(record, error)
 
     with client:
-        sender = Sender(client, options.last("topic"), sending, on_error)
+        sender = Sender(client, topic, sending, on_done)
         number = 0
         try:
-            for line in _lines(sender):
+            for line in _lines(sender, quiet=options.has("json")):
                 number += 1
-                _add(sender, parse_line(line, number, reader), sync, on_error)
+                add(parse_line(line, number, reader))
                 if sync and lost:
                     raise _LostError
         except LineError as error:
@@ -99,13 +122,9 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _add(sender: Sender, record: Record, sync: bool, on_error: Callable[[Record, ClientError], None]) -> None:
-    try:
-        sender.add(record)
-        if sync:
-            sender.flush()
-    except ClientError as error:
-        on_error(record, error)
+def _print_bytes(lines: bytes) -> None:
+    sys.stdout.buffer.write(lines)
+    sys.stdout.buffer.flush()
 
 
 def _log_lost(topic: str, record: Record, error: ClientError) -> None:
@@ -120,9 +139,9 @@ def _log_lost(topic: str, record: Record, error: ClientError) -> None:
     )
 
 
-def _lines(sender: Sender) -> Iterator[str]:
-    """Lines of standard input, without their ends; what waits is sent whenever its time has come."""
-    prompt = sys.stdin.isatty() and sys.stdout.isatty()
+def _lines(sender: Sender, *, quiet: bool) -> Iterator[str]:
+    """Lines of standard input, without their ends; what waits is sent whenever its time has come. `quiet`: unasked."""
+    prompt = asks = sys.stdin.isatty() and sys.stdout.isatty() and not quiet
     descriptor = sys.stdin.fileno()
     left = b""
     while True:
@@ -132,7 +151,7 @@ def _lines(sender: Sender) -> Iterator[str]:
             sender.flush()
             prompt = False
             continue
-        prompt = sys.stdin.isatty() and sys.stdout.isatty()
+        prompt = asks
         data = os.read(descriptor, _READ_BYTES)
         if not data:
             break
@@ -173,7 +192,8 @@ def sender_settings(options: Options, config: Mapping[str, str]) -> SenderSettin
     if options.has("max-partition-memory-bytes"):
         print(
             "Warning: --max-partition-memory-bytes is deprecated and will be removed in Apache Kafka 5.0."
-            " Use --batch-size instead."
+            " Use --batch-size instead.",
+            file=sys.stderr if options.has("json") else sys.stdout,
         )
     return found
 

@@ -46,5 +46,6 @@ OPTIONS: Final = (
     Option("command-config", "string", "A properties file for the producer; --command-property wins."),
     Option("producer.config", "string", "The same as --command-config.", old="up to 4.x, KIP-1147"),
     ZOOKEEPER,
+    Option("json", "flag", "Print each record's place, or its error, as a line of JSON (klamm's own option)."),
     *COMMON,
 )

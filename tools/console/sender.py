@@ -26,18 +26,17 @@ class SenderSettings(NamedTuple):
 
 
 class Sender:
-    """Sends to one topic. `on_error(record, error)` hears of each record that is lost."""
+    """Sends to one topic. `on_done(batch, error)`: it is stored (None), or lost."""
 
     def __init__(
         self,
         client: Client,
         topic: str,
         settings: SenderSettings,
-        on_error: Callable[[Record, ClientError], None],
+        on_done: Callable[[Batch, ClientError | None], None],
     ) -> None:
         self._settings = settings
-        self._on_error = on_error
-        self._pipeline = Pipeline(client, topic, settings.pipeline, self._done)
+        self._pipeline = Pipeline(client, topic, settings.pipeline, on_done)
         self._waiting: dict[int, list[Record]] = {}
         self._waiting_bytes: dict[int, int] = {}
         self._waiting_since_s = 0.0
@@ -86,8 +85,3 @@ class Sender:
             # As Kafka's partitioner: the next batch without keys goes elsewhere.
             self._keyless = -1
         self._pipeline.send(partition, records, self._waiting_bytes.pop(partition))
-
-    def _done(self, batch: Batch, error: ClientError | None) -> None:
-        if error is not None:
-            for record in batch.records:
-                self._on_error(record, error)

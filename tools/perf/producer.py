@@ -83,7 +83,8 @@ def payload_of(options: argparse.Namespace) -> Payload:
     if options.payload_monotonic:
         return lambda at: b"%d" % at
     if options.payload_file is not None:
-        print(f"Reading payloads from: {os.path.abspath(options.payload_file)}")
+        stream = sys.stderr if options.json else sys.stdout
+        print(f"Reading payloads from: {os.path.abspath(options.payload_file)}", file=stream)
         try:
             with open(options.payload_file, encoding="utf-8") as file:
                 text = file.read()
@@ -93,7 +94,7 @@ def payload_of(options: argparse.Namespace) -> Payload:
             raise _PerfError("java.lang.IllegalArgumentException: File does not exist or empty file provided.")
         delimiter = "\n" if options.payload_delimiter == "\\n" else options.payload_delimiter
         found = [part.encode() for part in text.removesuffix(delimiter).split(delimiter)]
-        print(f"Number of records read: {len(found)}")
+        print(f"Number of records read: {len(found)}", file=stream)
         return lambda _: random.choice(found)
     size = options.record_size
     pool = random.randbytes(size + _POOL_BYTES).translate(bytes(65 + at % 26 for at in range(256)))
