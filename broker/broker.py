@@ -171,6 +171,7 @@ class Broker:
         self._take_dynamic_configs()
         metadata_log.listeners += (self._on_delta, self.partitions.on_delta)
         self.partitions.assign = self._assign_folder
+        self.partitions.raise_epoch = self._raise_epoch
         now_ms = self.now_ms()
         metadata_log.open_epoch(self.voter(), now_ms)
         metadata_log.commit(controller.bootstrap(self._formatted()), now_ms)
@@ -284,6 +285,9 @@ class Broker:
     def _assign_folder(self, topic: TopicImage, partition: PartitionImage, directory_id: bytes) -> None:
         """A partition's log lies there: what Kafka's broker tells the controller by AssignReplicasToDirs (KIP-858)."""
         self.commit(self.controller.assign_directory(topic, partition, self.node_id, directory_id))
+
+    def _raise_epoch(self, topic: TopicImage, partition: PartitionImage, epoch: int) -> None:
+        self.commit(self.controller.raise_leader_epoch(topic, partition, epoch))
 
     def halt(self, reason: str) -> None:
         """Nothing can be served any more: `serve` ends."""

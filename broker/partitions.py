@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ..storage.config import LogConfig
 from ..storage.opening import ColdFolder
 from ..storage.warmth import ColdRead
+from ..wire.batches import MAX_INT32
 from ..wire.errors import ErrorCode, KafkaError
 from .metadata.image import TOPIC_RESOURCE, Catalogue, Delta, PartitionImage, TopicImage, is_online
 from .metadata.record_versions import DIRECTORIES_FROM
@@ -69,6 +70,8 @@ class Partitions:
         self._warmer = warmer
         #: Has the catalogue say which folder a partition's log lies in (16 bytes). Raises KafkaError.
         self.assign: Callable[[TopicImage, PartitionImage, bytes], None] = lambda topic, partition, directory_id: None
+        #: Has the catalogue open this leader epoch of a partition. Raises KafkaError.
+        self.raise_epoch: Callable[[TopicImage, PartitionImage, int], None] = lambda topic, partition, epoch: None
         self._open: dict[tuple[str, int], Partition] = {}
         #: Those with a log from before this start that nobody has asked for: opening one may wait for a device.
         self.unopened = {key for key in logs.partitions() if key[0] != CLUSTER_METADATA_TOPIC}
@@ -116,6 +119,7 @@ class Partitions:
             return None
         log = self._open_log(topic, index, image.topic_id, image.configs)
         self._tell_folder(image, found)
+        self._tell_epoch(image, image.partitions[index], log)
         found = image.partitions[index]
         log.assign_leader_epoch(found.leader_epoch)
         if log.config.flushes_before_ack:
@@ -143,6 +147,16 @@ class Partitions:
         assigned = partition.directories[partition.replicas.index(self._node_id)]
         if folder is not None and folder.directory_id != assigned:
             self.assign(topic, partition, folder.directory_id)
+
+    def _tell_epoch(self, topic: TopicImage, partition: PartitionImage, log: Log) -> None:
+        """A log that was carried here may have been led in higher epochs than the catalogue's: its next one is above
+        them all. Kafka goes on with a lower one and forgets the others, so that consumers who have read them are told
+        OFFSET_OUT_OF_RANGE, and begin anew where auto.offset.reset sends them."""
+        latest = log.leader_epochs.latest
+        if latest > partition.leader_epoch:
+            epoch = min(latest + 1, MAX_INT32)
+            logger.info("%s-%d was led in epoch %d: it goes on in %d", topic.name, partition.index, latest, epoch)
+            self.raise_epoch(topic, partition, epoch)
 
     def _open_log(self, topic: str, index: int, topic_id: bytes, configs: Mapping[str, str]) -> Log:
         config = LogConfig.from_strings(self._log_configs(configs))

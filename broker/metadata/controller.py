@@ -12,7 +12,7 @@ Left out: heartbeats and fencing, reassignments that move replicas.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from random import randrange
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
@@ -200,6 +200,18 @@ class Controller:
             for replica, known in zip(partition.replicas, partition.directories, strict=True)
         ]
         return [PartitionChangeRecord(partition_id=partition.index, topic_id=topic.topic_id, directories=directories)]
+
+    def raise_leader_epoch(self, topic: TopicImage, partition: PartitionImage, epoch: int) -> list[Message]:
+        """The partition as it is, in this leader epoch or, if that is lower, the one it is in.
+
+        A PartitionChangeRecord opens the next epoch and no other, so the partition is told anew as a whole.
+        """
+        if epoch <= partition.leader_epoch:
+            return []
+        from .image_records import partition_record
+
+        after = replace(partition, leader_epoch=epoch, partition_epoch=partition.partition_epoch + 1)
+        return [partition_record(topic.topic_id, after)]
 
     def found_logs(self, node_id: int, found: Iterable[tuple[str, int, bytes]]) -> Iterator[list[Message]]:
         """A broker that came up says where logs lie: (topic, partition, directory id); of what is known nothing is

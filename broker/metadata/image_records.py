@@ -30,7 +30,7 @@ def image_records(catalogue: Catalogue) -> Iterator[Message]:
     for topic in catalogue.topics.values():
         yield TopicRecord(name=topic.name, topic_id=topic.topic_id)
         for partition in topic.partitions.values():
-            yield _partition(topic.topic_id, partition)
+            yield partition_record(topic.topic_id, partition)
     for kind, resource, configs in catalogue.all_configs():
         for name, value in configs.items():
             yield ConfigRecord(resource_type=kind, resource_name=resource, name=name, value=value)
@@ -73,7 +73,8 @@ def broker_record(broker: BrokerImage) -> RegisterBrokerRecord:
     )
 
 
-def _partition(topic_id: bytes, partition: PartitionImage) -> PartitionRecord:
+def partition_record(topic_id: bytes, partition: PartitionImage) -> PartitionRecord:
+    """A partition as it stands. `topic_id`: 16 bytes."""
     return PartitionRecord(
         partition_id=partition.index,
         topic_id=topic_id,

@@ -1,9 +1,11 @@
 """A whole data folder, metadata log and all, goes from klamm to Kafka and back.
 
-klamm formats it for an old release, raises the levels a little, and cuts the log behind its snapshots. Kafka reads
-the records as klamm wrote them at those levels, raises them further and makes topics and snapshots of its own; klamm
-goes on with all of it, and cuts the log behind Kafka's. That klamm starts on a log that Kafka cut is shown by
-tests/broker/test_metadata_log_cut.py: Kafka's first look for what may go comes a minute after its start.
+klamm formats it for an old release, raises the levels a little, raises the epoch of a partition that was led elsewhere,
+and cuts the log behind its snapshots. Kafka reads the records as klamm wrote them at those levels, raises them further
+and makes topics and snapshots of its own; klamm goes on with all of it, and cuts the log behind Kafka's.
+
+That klamm starts on a log that Kafka cut is shown by tests/broker/test_metadata_log_cut.py: Kafka's first look for what
+may go comes a minute after its start.
 """
 
 from __future__ import annotations
@@ -19,9 +21,10 @@ from klamm.wire.messages.incremental_alter_configs import (
     AlterConfigsResource,
     IncrementalAlterConfigsRequest,
 )
-from klamm.wire.messages.metadata import MetadataRequest
+from klamm.wire.messages.metadata import MetadataRequest, MetadataRequestTopic
 from tests.broker.feature_updates import answer_to, finalized
-from tests.broker.raw_client import RawClient, wait_for
+from tests.broker.raw_client import RawClient, ask, wait_for
+from tests.broker.steps import batch, led_in, produce_request
 
 from ..support import Klamm
 from .peer import CLUSTER_ID, PeerUnavailableError, RealKafka, fetch_jars, free_port
@@ -63,6 +66,17 @@ def create(client: RawClient, name: str, changes: int = 0) -> None:
         assert answer.error_code == 0
 
 
+def produce(address: str) -> None:
+    (answer,) = ask(address, produce_request("by-klamm-8", batch(b"v")), 9).responses[0].partition_responses
+    assert answer.error_code == 0
+
+
+def leader_epoch(client: RawClient) -> int:
+    asked = MetadataRequest(topics=[MetadataRequestTopic(name="by-klamm-8")])
+    (topic,) = client.request(asked, 12).topics
+    return next(row.leader_epoch for row in topic.partitions if row.partition_index == 0)
+
+
 def raise_to(client: RawClient, **levels: int) -> None:
     updates = [[name.replace("_", "."), level, 1] for name, level in levels.items()]
     assert answer_to(client.request, {"version": 2, "updates": updates}) == [0, None, []]
@@ -97,14 +111,19 @@ def test_a_folder_goes_from_klamm_to_kafka_and_back(tmp_path: Path) -> None:
             raise_to(client, metadata_version=17, kraft_version=1)
             create(client, "by-klamm-17", 25)
             wait_for(lambda: len(folder.snapshots) > 1, "snapshots", SETTLES_S)
+        produce(klamm.bootstrap_servers)
+        klamm.stop()
+        led_in(tmp_path / "data" / "by-klamm-8-0", 7)
+        klamm.start()
+        produce(klamm.bootstrap_servers)
         # It looks for what may go once a minute, and at its start.
-        klamm.restart()
         wait_for(lambda: folder.start > 0, "a cut", SETTLES_S)
     finally:
         klamm.stop()
     topics, cut_at = {"by-klamm-8", "by-klamm-17"}, folder.start
     with RealKafka(tmp_path, config=CONFIG, jvm=JVM) as kafka, RawClient(kafka.bootstrap_servers) as client:
         has(client, {"kraft.version": 1, "metadata.version": 17}, topics)
+        assert leader_epoch(client) > 8
         raise_to(client, metadata_version=29, transaction_version=2)
         create(client, "by-kafka", 25)
     assert folder.start == cut_at

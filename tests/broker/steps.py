@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from compat_tests.support import unique
@@ -126,3 +127,15 @@ def new_producer_id(client: RawClient) -> int:
     assert answers[-1].producer_epoch == 0
     producer_id: int = answers[-1].producer_id
     return producer_id
+
+
+def led_in(folder: Path, *epochs: int) -> None:
+    """A partition's batches get these epochs, one each, as after elections, while nobody uses the folder."""
+    log = folder / f"{0:020d}.log"
+    data = bytearray(log.read_bytes())
+    for (position, _), epoch in zip(list(iter_batches(memoryview(bytes(data)))), epochs, strict=True):
+        data[position + 12 : position + 16] = epoch.to_bytes(4, "big")
+    log.write_bytes(data)
+    rows = [(epoch, offset) for offset, epoch in enumerate(epochs) if offset == 0 or epochs[offset - 1] != epoch]
+    lines = ["0", str(len(rows)), *(f"{epoch} {offset}" for epoch, offset in rows)]
+    (folder / "leader-epoch-checkpoint").write_text("\n".join(lines) + "\n")
