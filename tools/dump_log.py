@@ -14,6 +14,7 @@ from .cli import FAILED, OK
 from .console.options import COMMON, Option, Options, OptionsError, help_or_version, parse, refuse
 from .dump_log_files import OptionalLong, Report, Row, Wanted, dump_file
 from .log_decoders import BYTES_DECODERS, DECODERS, Decoder, compact_json, plain_decoder
+from .progress import Progress
 
 ABOUT: Final = """\
 This tool helps to parse a log file and dump its contents to the console, useful for debugging a seemingly corrupt log \
@@ -72,9 +73,22 @@ def run(arguments: Sequence[str]) -> int:
     except OptionsError as error:
         return refuse(str(error), ABOUT, OPTIONS)
     report = Report()
+    # On a terminal the lines themselves show how far it is.
+    with Progress("rows", off=sys.stdout.isatty()) as progress:
+        code = _dump(options, wanted, report, progress)
+    if code == OK:
+        for line in report.lines():
+            print(line, file=sys.stderr)
+    return code
+
+
+def _dump(options: Options, wanted: Wanted, report: Report, progress: Progress) -> int:
+    count = 0
     for path in options.last("files").split(","):
         try:
             for row in dump_file(path, wanted, report):
+                count += 1
+                progress.tick(count)
                 if row.kind == "unknown":
                     print(row.line, file=sys.stderr)
                 elif not options.has("json"):
@@ -86,8 +100,6 @@ def run(arguments: Sequence[str]) -> int:
             print(f"{path}: {error}", file=sys.stderr)
             return FAILED
     sys.stdout.flush()
-    for line in report.lines():
-        print(line, file=sys.stderr)
     return OK
 
 

@@ -11,8 +11,10 @@ _CLEAR: Final = "\r\x1b[K"
 
 
 class Progress:
-    """`tick(done)` as often as one likes, with the total if it is known only then; a context, at whose end the line is
-    gone. `off`: nothing is shown."""
+    """`tick(done)` as often as one likes, with the total if it is known only then, or never (0).
+
+    A context, at whose end the line is gone. `off`: nothing is shown.
+    """
 
     def __init__(self, what: str, total: int = 0, *, off: bool = False) -> None:
         self._what = what
@@ -26,8 +28,8 @@ class Progress:
         if self._shows and (now_s := time.monotonic()) >= self._next_s:
             self._next_s = now_s + _INTERVAL_S
             self._shown = True
-            share = f" ({100 * done // self._total} %)" if self._total else ""
-            print(f"{_CLEAR}{done} of {self._total} {self._what}{share}", end="", file=sys.stderr, flush=True)
+            of_all, share = (f" of {self._total}", f" ({100 * done // self._total} %)") if self._total else ("", "")
+            print(f"{_CLEAR}{done}{of_all} {self._what}{share}", end="", file=sys.stderr, flush=True)
 
     def __enter__(self) -> Progress:
         return self

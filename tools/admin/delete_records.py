@@ -15,6 +15,7 @@ from ...wire.messages.delete_records import (
 from ..client import Client, ClientError, ServerError
 from ..client.errors import java_line
 from ..console.options import COMMON, Option, Options, OptionsError
+from ..progress import Progress
 from .common import (
     BOOTSTRAP,
     COMMAND_CONFIG,
@@ -56,11 +57,13 @@ Partition = tuple[str, int]
 def delete(client: Client, offsets: dict[Partition, int]) -> dict[Partition, int | ClientError]:
     """Deletes what lies below each offset. Partition -> its new low watermark, or why not."""
     outcome: dict[Partition, int | ClientError] = {}
-    for partition, offset in offsets.items():
-        try:
-            outcome[partition] = client.until(lambda p=partition, o=offset: _delete_one(client, p, o), _MOVED)  # type: ignore[misc]
-        except ClientError as error:
-            outcome[partition] = error
+    with Progress("partitions", len(offsets)) as progress:
+        for partition, offset in offsets.items():
+            try:
+                outcome[partition] = client.until(lambda p=partition, o=offset: _delete_one(client, p, o), _MOVED)  # type: ignore[misc]
+            except ClientError as error:
+                outcome[partition] = error
+            progress.tick(len(outcome))
     return outcome
 
 

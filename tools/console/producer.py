@@ -15,6 +15,7 @@ from ..client.errors import SettingError, java_line
 from ..client.pipeline import Batch
 from ..client.producer_settings import pipeline_settings
 from ..client.settings import number
+from ..progress import Progress
 from .lines import LineError, parse_line
 from .lines import settings as line_settings
 from .options import Options, OptionsError, bootstrap, help_or_version, parse, properties, refuse, warn_of_old
@@ -100,13 +101,15 @@ def run(arguments: Sequence[str]) -> int:
                 _print_bytes(refused(topic, error))
             on_error(record, error)
 
-    with client:
+    # Who types sees the lines; who pipes millions sees how many there were.
+    with client, Progress("lines", off=sys.stdin.isatty()) as progress:
         sender = Sender(client, topic, sending, on_done)
         number = 0
         try:
             for line in _lines(sender, quiet=options.has("json")):
                 number += 1
                 add(parse_line(line, number, reader))
+                progress.tick(number)
                 if sync and lost:
                     raise _LostError
         except LineError as error:

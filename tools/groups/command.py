@@ -7,9 +7,9 @@ command line that is wrong.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
-from typing import Final
+from typing import Final, TypeVar
 
 from ...wire.errors import ErrorCode, KafkaError
 from ..admin.common import print_json
@@ -19,6 +19,7 @@ from ..client.errors import failure_line, java_line
 from ..console.member import Key, commit_offsets, committed_offsets
 from ..console.options import ArgumentError, Options, OptionsError, bootstrap, help_or_version, parse, refuse
 from ..console.reader import LATEST, list_offsets
+from ..progress import Progress
 from . import as_json, reset, tables
 from .cluster import (
     Group,
@@ -30,6 +31,9 @@ from .cluster import (
     partitions_of,
 )
 from .options import ABOUT, OPTIONS, check
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 _STATES: Final = {
     name.lower(): name
@@ -168,12 +172,13 @@ def _chosen(text: str | None, names: dict[str, str], what: str) -> list[str]:
 
 
 def _describe(client: Client, options: Options) -> None:
-    described = [describe_group(client, group) for group in sorted(_groups(client, options))]
+    described = list(_one_by_one(sorted(_groups(client, options)), lambda group: describe_group(client, group)))
     verbose = options.has("verbose")
     if options.has("json"):
         wanted = not options.has("members") and not options.has("state")
         there = [group for group in described if _say_state(options, group)]
-        print_json([as_json.group(group, _offset_rows(client, group) if wanted else None) for group in there])
+        rows_of = _one_by_one(there, lambda group: _offset_rows(client, group) if wanted else None)
+        print_json([as_json.group(group, found) for group, found in zip(there, rows_of, strict=True)])
         return
     if options.has("members"):
         for group in described:
@@ -184,10 +189,18 @@ def _describe(client: Client, options: Options) -> None:
             if _say_state(options, group):
                 _print(tables.state(group, verbose=verbose))
     else:
-        rows = [_offset_rows(client, group) for group in described]
+        rows = list(_one_by_one(described, lambda group: _offset_rows(client, group)))
         for group, found in zip(described, rows, strict=True):
             if _say_state(options, group) and found:
                 _print(tables.offsets(found, verbose=verbose))
+
+
+def _one_by_one(groups: Sequence[T], ask: Callable[[T], R]) -> Iterator[R]:
+    """The answers, while a terminal shows how many there are: a cluster may have thousands of groups."""
+    with Progress("groups", len(groups)) as progress:
+        for number, group in enumerate(groups, 1):
+            yield ask(group)
+            progress.tick(number)
 
 
 def _say_state(options: Options, group: Group) -> bool:
