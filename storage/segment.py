@@ -315,7 +315,7 @@ class Segment:
 
     def indexes_are_full(self, limit_bytes: int) -> bool:
         """Is one of them as large as segment.index.bytes allows? The time index keeps room for the entry of `finish`
-        (TimeIndex.isFull): Kafka does not start on a folder with an index above the limit."""
+        (TimeIndex.isFull): Kafka does not start where the last segment of a log has an index above the limit."""
         return len(self.offset_index) >= limit_bytes // OFFSET_ENTRY.size or (
             len(self.time_index) >= limit_bytes // TIME_ENTRY.size - 1
         )

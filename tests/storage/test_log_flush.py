@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,6 +35,31 @@ def test_a_flush_of_the_batches_alone_leaves_the_recovery_point(open_log: OpenLo
     assert (log.flushed_offset, log.recovery_point) == (2, 2)
     log.truncate_to(1, 1000)
     assert (log.flushed_offset, log.recovery_point) == (1, 1)
+
+
+def test_the_names_of_files_come_to_the_device_with_the_batches(
+    open_log: OpenLog, batch: MakeBatch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = open_log(segment_bytes=100)
+    synced: list[str] = []
+    monkeypatch.setattr(log.files, "sync_folder", synced.append)
+    folder = str(tmp_path / "t-0")
+    for number in range(2):
+        append(log, batch(b"x"))
+        log.flush_data()
+        assert folder in synced, number  # at first, and after a roll
+        synced.clear()
+    append(log, batch(b"x", base_offset=0))
+    log.truncate_to(1, 1000)
+    assert log.begin_data_flush() is None
+    append(log, batch(b"y"))
+    log.flush_data()
+    assert folder in synced  # a segment that was cut off would be there again
+    synced.clear()
+    log.configure(type(log.config)(segment_bytes=1000))
+    append(log, batch(b"y"))
+    log.flush_data()
+    assert synced == []
 
 
 def test_a_flush_that_cannot_begin_holds_no_files(

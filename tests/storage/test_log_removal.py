@@ -122,6 +122,18 @@ def test_what_a_crash_left_before_the_start_goes_with_the_next_retention(open_lo
     assert (again.log_start_offset, again.segment_offsets) == (4, [4, 6])
 
 
+def test_a_log_whose_records_are_all_deleted_keeps_its_last_segment(open_log: OpenLog, batch: MakeBatch) -> None:
+    log = open_log(retention_ms=-1)
+    append(log, batch(b"x"))
+    assert log.delete_before(1) == 1
+    assert log.apply_retention(10**12) == 0
+    assert log.segment_offsets == [0]
+    log.configure(type(log.config)(retention_ms=0))
+    assert log.apply_retention(1000) == 0
+    assert log.apply_retention(1001) == 1
+    assert (log.log_start_offset, log.segment_offsets) == (1, [1])
+
+
 def test_retention_by_time_by_size_and_not_above_the_high_watermark(open_log: OpenLog, batch: MakeBatch) -> None:
     size = len(batch(b"x"))
 

@@ -118,6 +118,23 @@ def test_aborted_transactions_of_a_range(story: Callable[..., Story]) -> None:
     assert [row.last_stable_offset for row in told.log.aborted_transactions(0, 8)] == [1, 4, 8]
 
 
+@pytest.mark.parametrize(("interval", "behind"), [(0, 0), (10**6, 3)])
+def test_a_reader_hears_of_what_begins_before_the_end_of_what_it_reads(
+    story: Callable[..., Story], interval: int, behind: int
+) -> None:
+    """To the next entry of the index, or to the end of the segment (LogSegment.fetchUpperBoundOffset)."""
+    told = story(index_interval_bytes=interval, segment_bytes=620)
+    for _ in range(12):
+        told.put(7)
+        told.end(7, commit=False)
+    assert told.log.segment_offsets[:3] == [0, 8, 16]
+    for offset in (0, 8, 16):
+        read = told.log.read(offset, 1, max_offset=24)
+        found = [row.first_offset for row in told.log.aborted_in_read(offset, read.length)]
+        read.release()
+        assert found == [offset + 2 * number for number in range(behind + 1)]
+
+
 def test_the_index_has_kafkas_bytes_and_outlives_the_process(
     story: Callable[..., Story], open_log: OpenLog, tmp_path: Path
 ) -> None:
