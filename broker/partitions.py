@@ -7,13 +7,13 @@ thousand partitions, or starting on a folder of them, touches none.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ..storage.config import LogConfig
-from ..storage.opening import ColdFolder
-from ..storage.warmth import ColdRead
+from ..storage.pending import Pending
+from ..storage.warmth import ColdRead, Missing
 from ..wire.batches import MAX_INT32
 from ..wire.errors import ErrorCode, KafkaError
 from .metadata.image import TOPIC_RESOURCE, Catalogue, Delta, PartitionImage, TopicImage, is_online
@@ -25,10 +25,13 @@ if TYPE_CHECKING:
     from ..storage.folder import DataFolder
     from ..storage.log import Log
     from ..storage.log_manager import LogManager
+    from ..storage.opening import LogOpening
     from .group_commit import AskFlush
     from .warmer import Warmer
 
 logger = logging.getLogger("klamm.partitions")
+
+T = TypeVar("T")
 
 
 class Traffic:
@@ -75,6 +78,8 @@ class Partitions:
         self._open: dict[tuple[str, int], Partition] = {}
         #: Those with a log from before this start that nobody has asked for: opening one may wait for a device.
         self.unopened = {key for key in logs.partitions() if key[0] != CLUSTER_METADATA_TOPIC}
+        #: Those of them that a thread has read.
+        self._in_memory: set[tuple[str, int]] = set()
         self.gone = Traffic()
 
     def get(self, topic: str, index: int) -> Partition | None:
@@ -86,22 +91,52 @@ class Partitions:
         return self._open.get((topic, index))
 
     def find(self, topic: str, index: int) -> Partition | None:
-        """As `get`, for who can come again: raises ColdRead before a log is opened that may not be in memory."""
+        """As `get`, for who can come again: raises ColdRead while a log has to be read or opened first."""
         if self.unopened:
             self.warm_up(((topic, index),))
         return self.get(topic, index)
 
     def warm_up(self, keys: Iterable[tuple[str, int]]) -> None:
-        """Raises ColdRead for those of them whose logs nobody has asked for yet; once read, each is ready."""
-        cold: list[ColdFolder] = []
+        """Raises ColdRead for those of them whose logs nobody has asked for yet: a thread reads each, then it is opened
+        in slices."""
+        cold: list[Missing] = []
         for key in self.unopened.intersection(keys):
             folder = self._logs.folder_of(*key)
-            if folder is None:
+            if folder is not None and key not in self._in_memory:
+                cold.append(folder.cold(*key, partial(self._in_memory.add, key)))
+                continue
+            opening = None if folder is None else self._begin_opening(folder, *key)
+            if opening is None or opening.done or opening.step():
                 self.unopened.discard(key)
+                self._in_memory.discard(key)
             else:
-                cold.append(folder.cold(*key, partial(self.unopened.discard, key)))
+                cold.append(opening)
         if cold:
             raise ColdRead(cold)
+
+    def _begin_opening(self, folder: DataFolder, topic: str, index: int) -> LogOpening | None:
+        """None where opening it is not what comes next, which `get` finds out."""
+        image = self._catalogue.topic(topic)
+        if image is None or index not in image.partitions or image.partitions[index].leader != self._node_id:
+            return None
+        try:
+            if folder.topic_id(topic, index) != image.topic_id:
+                return None
+            config = LogConfig.from_strings(self._log_configs(image.configs))
+            return folder.begin_opening(topic, index, config, self._clock())
+        except KafkaError:
+            return None
+
+    def when_open(self, keys: Collection[tuple[str, int]], answer: Callable[[], T]) -> T | Pending[T]:
+        """What `answer` returns, called once, when `warm_up` has no more to say of those partitions."""
+        if self.unopened.isdisjoint(keys):
+            return answer()
+
+        def attempt() -> T:
+            self.warm_up(keys)
+            return answer()
+
+        return self._warmer.when_warm(attempt)
 
     def opened(self) -> Iterator[Partition]:
         """Those that have been touched."""

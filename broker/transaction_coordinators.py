@@ -129,6 +129,10 @@ class TransactionCoordinators(ShardRuntime[TransactionShard, TransactionEffects]
         """Write them all, or as many as will go, and see to the rest later."""
         if self._shards.get(found.partition.index) is not found:
             return  # whoever loads the shard next finds the decision in its log
+        opened = self._broker.partitions.when_open(markers.partitions, lambda: None)
+        if isinstance(opened, Pending):
+            opened.add_callback(lambda _: self._write_markers(found, markers))
+            return
         done: set[TopicPartition] = set()
         later: set[TopicPartition] = set()
         for partition in sorted(markers.partitions):

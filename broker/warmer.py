@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from trio.lowlevel import start_thread_soon
 
 from ..storage.pending import Pending
-from ..storage.warmth import ColdRange, ColdRead, Job, Missing
+from ..storage.warmth import ColdRange, ColdRead, Job, Missing, Slices, ThreadWork
 
 if TYPE_CHECKING:
     from ..storage.handles import Handle, HandleCache
@@ -74,14 +74,18 @@ class Warmer:
             then()
 
     def warm(self, ranges: Sequence[Missing], then: Callable[[], None]) -> None:
-        """Has all ranges read; calls `then` when the last of them is there, never before this returns."""
+        """Has all that is missing seen to; calls `then` when the last of it is, never before this returns."""
         jobs: list[Job] = []
+        sliced: list[Slices] = []
         for missing in ranges:
+            if not isinstance(missing, ThreadWork):
+                sliced.append(missing)
+                continue
             try:
                 jobs.append(missing.job(self._cache))
             except OSError:
                 continue  # the next attempt says what is wrong with the file
-        left = len(jobs)
+        left = len(jobs) + len(sliced)
 
         def one_done() -> None:
             nonlocal left
@@ -89,9 +93,17 @@ class Warmer:
             if not left:
                 then()
 
+        def go_on(work: Slices) -> None:
+            if work.step():
+                one_done()
+            else:
+                self._reactor.soon(partial(go_on, work))
+
         for job in jobs:
             self.run(job, one_done)
-        if not jobs:
+        for work in sliced:
+            self._reactor.soon(partial(go_on, work))
+        if not left:
             self._reactor.soon(then)
 
     def when_warm(self, attempt: Callable[[], T]) -> T | Pending[T]:

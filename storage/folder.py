@@ -25,7 +25,7 @@ from .folder_offsets import FolderOffsets
 from .handles import HandleCache
 from .log import Log
 from .log_dir_health import LogDirHealth, NoRoomError
-from .opening import ColdFolder
+from .opening import ColdFolder, LogOpening
 from .producers import DEFAULT_EXPIRATION_MS
 
 #: A stop with so many open logs waits for the device once for all of them: it must be over in seconds.
@@ -70,6 +70,7 @@ class DataFolder:
         self._new_uuid = new_uuid
         self._random_below = random_below
         self._open: dict[tuple[str, int], Log] = {}
+        self._openings: dict[tuple[str, int], LogOpening] = {}
         #: Removed segments and partitions whose files are there until the broker unlinks them (file.delete.delay.ms).
         self.deleted = DeletedFiles()
         try:
@@ -187,9 +188,34 @@ class DataFolder:
         self._refuse_offline()
         if key not in self._partitions:
             raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"{topic}-{partition} is not in {self.path}")
-        log = Log(
+        opening = self._openings.pop(key, None)
+        if opening is None:
+            log = self._log(key, config, now_ms)
+        else:
+            log = opening.result()
+            log.configure(config)
+        self._open[key] = log
+        return log
+
+    def is_opening(self, topic: str, partition: int) -> bool:
+        """Somebody waits for the log."""
+        return (topic, partition) in self._openings
+
+    def begin_opening(self, topic: str, partition: int, config: LogConfig, now_ms: int) -> LogOpening | None:
+        """The opening of a log that is not open, to be gone on with in slices before `open` is called; None if there is
+        nothing to open. Raises KafkaError."""
+        self._refuse_offline()
+        key = (topic, partition)
+        if key in self._open or key not in self._partitions:
+            return None
+        if key not in self._openings:
+            self._openings[key] = LogOpening(self._log(key, config, now_ms, in_steps=True))
+        return self._openings[key]
+
+    def _log(self, key: tuple[str, int], config: LogConfig, now_ms: int, *, in_steps: bool = False) -> Log:
+        return Log(
             self.cache,
-            self.partition_folder(topic, partition),
+            self.partition_folder(*key),
             config,
             now_ms,
             recovery_point=self._offsets.recovery_points.get(key, 0),
@@ -201,9 +227,8 @@ class DataFolder:
             checkpoint=self.checkpoint,
             deleted=self.deleted,
             random_below=self._random_below,
+            in_steps=in_steps,
         )
-        self._open[key] = log
-        return log
 
     def adopt(self, topic: str, partition: int, path: str, log: Log, now_ms: int) -> Log:
         """`path`, which is ours, becomes the log of a partition that has its log elsewhere. Raises KafkaError."""
@@ -231,6 +256,7 @@ class DataFolder:
         log = self._open.pop(key, None)
         if log is not None:
             log.discard()
+        self._abandon_opening(key)
         if key not in self._partitions:
             return
         folder = self.partition_folder(topic, partition)
@@ -313,6 +339,11 @@ class DataFolder:
             self.abandon()
             return
         problem: KafkaError | None = None
+        for key, opening in tuple(self._openings.items()):
+            if opening.done:  # nobody has come for it
+                with contextlib.suppress(KafkaError):
+                    self._open[key] = opening.result()
+                    del self._openings[key]
         try:
             good = [log for log in self._open.values() if log.failed is None]
             at_once = sync and len(good) >= SYNC_AT_ONCE_FROM
@@ -324,7 +355,7 @@ class DataFolder:
             if at_once:
                 self._sync_at_once([log for log in good if log.closed_well])
             self.checkpoint(sync=sync)
-            if all(log.closed_well for log in self._open.values()):
+            if not self._openings and all(log.closed_well for log in self._open.values()):
                 replace_file(
                     self.files, self._file(checkpoints.CLEAN_SHUTDOWN), checkpoints.encode_clean_shutdown(-1), sync=sync
                 )
@@ -354,12 +385,19 @@ class DataFolder:
 
     def abandon(self) -> None:
         """Closes all descriptors and the lock and writes nothing: what a kill leaves behind."""
+        for key in tuple(self._openings):
+            self._abandon_opening(key)
         for log in self._open.values():
             log.discard()
         self._open.clear()
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+    def _abandon_opening(self, key: tuple[str, int]) -> None:
+        opening = self._openings.pop(key, None)
+        if opening is not None:
+            opening.abandon()
 
     def _went_offline(self) -> None:
         for log in self._open.values():

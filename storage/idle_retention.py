@@ -21,7 +21,7 @@ _TIME_ENTRY: Final = struct.Struct(">qi")  # timestamp, offset
 
 def retain_unopened(folder: DataFolder, topic: str, partition: int, config: LogConfig, now_ms: int) -> int:
     """Retention of a log that is not open, and is not afterwards: how many segments went. Raises KafkaError."""
-    if folder.get(topic, partition) is not None:
+    if folder.get(topic, partition) is not None or folder.is_opening(topic, partition):
         return 0
     path, start = folder.partition_folder(topic, partition), folder.saved_start(topic, partition)
     try:

@@ -5,7 +5,7 @@ Source: org.apache.kafka.storage.internals.log.UnifiedLog, LocalLog.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from functools import wraps
 from random import randrange
 from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec, TypeVar
@@ -82,6 +82,7 @@ class LogState:
         checkpoint: Callable[[], None] = lambda: None,
         deleted: DeletedFiles | None = None,
         random_below: Callable[[int], int] = randrange,
+        in_steps: bool = False,
     ) -> None:
         """Opens the log in `folder`, or begins one there.
 
@@ -89,7 +90,8 @@ class LogState:
         that the last process ended well; `first_dirty_offset` is where the last compaction ended. `checkpoint` is
         called when one of the first two has moved in a way that must be on disk before files change. `deleted` takes
         the files of removed segments (None: they are unlinked at once). `random_below`: a random non-negative number
-        below its argument, for segment.jitter.ms. Raises KafkaError(KAFKA_STORAGE_ERROR).
+        below its argument, for segment.jitter.ms. `in_steps`: nothing is opened before somebody walks `opening`, and
+        nothing else may be done before its end. Raises KafkaError(KAFKA_STORAGE_ERROR).
         """
         self.files: Final = cache.files
         self.health: Final = cache.health_of(folder)
@@ -123,21 +125,28 @@ class LogState:
         self._segments = SegmentList(cache, folder, [])
         self._snapshots = Snapshots(self.files, folder, [])
         self._nothing: Final = FileRange(cache, None, 0, 0)
-        try:
-            self._open(now_ms, clean)
-        except OSError as error:
-            self.discard()
-            raise self.health.error(error, f"cannot open the log in {folder}") from error
-        except KafkaError:
-            self.discard()
-            raise
+        #: Stops after each batch that is walked. Raises KafkaError(KAFKA_STORAGE_ERROR).
+        self.opening: Final = self._open_or_discard(now_ms, clean)
+        if not in_steps:
+            for _ in self.opening:
+                pass
 
     # --- opening --------------------------------------------------------------------------------------------------
 
-    def _open(self, now_ms: int, clean: bool) -> None:
+    def _open_or_discard(self, now_ms: int, clean: bool) -> Generator[None, None, None]:
+        try:
+            yield from self._open(now_ms, clean)
+        except OSError as error:
+            self.discard()
+            raise self.health.error(error, f"cannot open the log in {self.folder}") from error
+        except BaseException:
+            self.discard()
+            raise
+
+    def _open(self, now_ms: int, clean: bool) -> Iterator[None]:
         self.files.make_folder(self.folder)
         trusted_offset = MAX_INT64 if clean else self.recovery_point
-        found = recover_log(self._cache, self.folder, self.config, trusted_offset, verify=not clean)
+        found = yield from recover_log(self._cache, self.folder, self.config, trusted_offset, verify=not clean)
         again_from = None
         if clean and self.recovery_point < found.log_end_offset:
             # A clean end vouches for what was open then. This log was not since an unclean end before that, or its
@@ -150,7 +159,7 @@ class LogState:
             self.recovery_point = again_from
             for segment in found.segments.items:
                 segment.discard()
-            found = recover_log(self._cache, self.folder, self.config, again_from, verify=True)
+            found = yield from recover_log(self._cache, self.folder, self.config, again_from, verify=True)
         self._segments, self._snapshots = found.segments, found.snapshots
         self.leader_epochs, self.producers = found.leader_epochs, found.producers
         if not found.segments.items or self.log_start_offset > found.log_end_offset:

@@ -1,4 +1,7 @@
-"""What the opening of a partition's log is going to read, brought into memory before the loop opens it.
+"""How a partition's log is opened without holding up a broker's loop.
+
+What it is going to read a thread brings into memory first; then the loop opens it, a slice each time it goes round, for
+a walk along a gigabyte and its checksums takes a second.
 
 A clean log is opened from the ends of its last segment's files and the newest producers' snapshot; after an unclean
 end, and where a clean one did not wait for the device, all from the recovery point on is walked. Reads by path: nothing
@@ -8,15 +11,61 @@ of the folder is open yet.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from ..wire.errors import KafkaError
 from .files import Files
 from .handles import HandleCache
 from .segment import LOG_SUFFIX, SNAPSHOT_SUFFIX
 
+if TYPE_CHECKING:
+    from .log import Log
+
 #: Of a clean segment the batches behind the last index entry are walked.
 TAIL_BYTES: Final = 1_048_576
+
+#: Work of one slice: what others are held up by.
+SLICE_S: Final = 0.001
+
+
+class LogOpening:
+    """The opening of `log`, which was made `in_steps`. Belongs to the loop; whoever waits for it may make slices."""
+
+    __slots__ = ("_clock", "_failure", "_log", "done")
+
+    def __init__(self, log: Log, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._log = log
+        self._clock = clock
+        self._failure: KafkaError | None = None
+        #: The log is open, or cannot be opened: `result` says which.
+        self.done = False
+
+    def step(self) -> bool:
+        """One slice; whether it is done now."""
+        until = self._clock() + SLICE_S
+        try:
+            for _ in self._log.opening:
+                if self._clock() >= until:
+                    return False
+        except KafkaError as error:
+            self._failure = error
+        self.done = True
+        return True
+
+    def result(self) -> Log:
+        """The log; what is left of the work is done at once. Raises KafkaError."""
+        while not self.done:
+            self.step()
+        if self._failure is not None:
+            raise self._failure
+        return self._log
+
+    def abandon(self) -> None:
+        """Leaves it as it is."""
+        self._log.opening.close()
+        self._log.discard()
 
 
 class ColdFolder:

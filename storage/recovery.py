@@ -1,12 +1,15 @@
 """What a log finds when it opens: which segments there are, where the whole batches end, who its producers were.
 
+After an unclean end that may take a second for a gigabyte; so it is done in steps: generators, which stop after each
+batch.
+
 Source: org.apache.kafka.storage.internals.log.LogLoader, LogSegment.recover, ProducerStateManager.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -39,7 +42,7 @@ from .snapshots import NEWEST, Snapshots
 #: Left behind by a crash in the middle of a replacement, or before a delayed removal.
 _LEFTOVER_SUFFIXES: Final = (".tmp", DELETED_SUFFIX)
 
-Visit = Callable[[Segment, int, BatchHeader], None]
+Visit = Callable[[Segment, int, BatchHeader], Iterator[None]]
 
 
 class FolderListing:
@@ -134,17 +137,36 @@ class Recovered:
     log_end_offset: int
 
 
-def recover_log(cache: HandleCache, folder: str, config: LogConfig, trusted_offset: int, *, verify: bool) -> Recovered:
+def recover_log(
+    cache: HandleCache, folder: str, config: LogConfig, trusted_offset: int, *, verify: bool
+) -> Generator[None, None, Recovered]:
     """Walks from the segment of `trusted_offset` to the end, and along the producers' batches since their snapshot.
 
     Where both walks meet they are one. Batches before `trusted_offset` were on the device when the recovery point was
     written; a few of them may be walked again. `verify` compares each batch's checksum; the log ends before the first
-    batch that is not whole, and what lies behind it is removed. Raises OSError, KafkaError(KAFKA_STORAGE_ERROR) for
-    message sets of magic 0 and 1.
+    batch that is not whole, and what lies behind it is removed. Stops after each batch. Raises OSError,
+    KafkaError(KAFKA_STORAGE_ERROR) for message sets of magic 0 and 1.
     """
-    files = cache.files
-    listing = FolderListing(files, folder)
+    listing = FolderListing(cache.files, folder)
     segments = SegmentList(cache, folder, listing.segments)
+    try:
+        return (yield from _recover(listing, segments, cache.files, folder, config, trusted_offset, verify=verify))
+    except BaseException:  # also where the steps are given up
+        for segment in segments.items:
+            segment.discard()
+        raise
+
+
+def _recover(
+    listing: FolderListing,
+    segments: SegmentList,
+    files: Files,
+    folder: str,
+    config: LogConfig,
+    trusted_offset: int,
+    *,
+    verify: bool,
+) -> Generator[None, None, Recovered]:
     for segment in segments.items:
         segment.transactions.has_file = segment.base_offset in listing.transactions
     snapshots = Snapshots(files, folder, listing.snapshots)
@@ -154,6 +176,7 @@ def recover_log(cache: HandleCache, folder: str, config: LogConfig, trusted_offs
         for segment in segments.items:
             for _, header in segment.headers():
                 leader_epochs.assign(header.partition_leader_epoch, header.base_offset)
+                yield
     first = segments.number_of(trusted_offset)
     if verify and segments.bases and segments.bases[first] not in listing.indexed:
         # Who lost an index may have lost its transaction index too: all are made again (LogLoader.loadSegmentFiles).
@@ -164,14 +187,14 @@ def recover_log(cache: HandleCache, folder: str, config: LogConfig, trusted_offs
     state, snapshot_offset = snapshots.load(trusted_from)
     caught_up = False
 
-    def catch_up(offset: int) -> None:
+    def catch_up(offset: int) -> Iterator[None]:
         nonlocal caught_up
         if not caught_up:
             caught_up = True
-            replay_range(state, segments, snapshot_offset, offset)
+            yield from replay_range(state, segments, snapshot_offset, offset)
 
-    def visit(segment: Segment, position: int, header: BatchHeader) -> None:
-        catch_up(header.base_offset)
+    def visit(segment: Segment, position: int, header: BatchHeader) -> Iterator[None]:
+        yield from catch_up(header.base_offset)
         if header.partition_leader_epoch > leader_epochs.latest:
             leader_epochs.assign(header.partition_leader_epoch, header.base_offset)
         if header.base_offset >= snapshot_offset:
@@ -182,7 +205,7 @@ def recover_log(cache: HandleCache, folder: str, config: LogConfig, trusted_offs
     log_end_offset = 0
     for number in range(first, len(segments)):
         segment = segments.items[number]
-        log_end_offset, cut = recover_segment(
+        log_end_offset, cut = yield from recover_segment(
             segment, trusted_offset if number == first else 0, config, verify=verify, visit=visit
         )
         if cut and segments.bases[number + 1 : number + 2] != [log_end_offset]:
@@ -193,31 +216,33 @@ def recover_log(cache: HandleCache, folder: str, config: LogConfig, trusted_offs
         if number + 1 < len(segments):
             segment.finish()
             if verify:
-                catch_up(log_end_offset)
+                yield from catch_up(log_end_offset)
                 snapshots.take(segments.bases[number + 1], state)
     if snapshot_offset > log_end_offset:
         state = producers_at(segments, snapshots, log_end_offset)
     else:
-        catch_up(log_end_offset)
+        yield from catch_up(log_end_offset)
     return Recovered(segments, snapshots, leader_epochs, state, log_end_offset)
 
 
 def producers_at(segments: SegmentList, snapshots: Snapshots, log_end_offset: int) -> ProducerState:
     """The producers of a log that ends there: the newest snapshot that fits, and the batches since. Raises OSError."""
     state, snapshot_offset = snapshots.load(log_end_offset)
-    replay_range(state, segments, snapshot_offset, log_end_offset)
+    for _ in replay_range(state, segments, snapshot_offset, log_end_offset):
+        pass
     return state
 
 
-def replay_range(state: ProducerState, segments: SegmentList, start_offset: int, end_offset: int) -> None:
+def replay_range(state: ProducerState, segments: SegmentList, start_offset: int, end_offset: int) -> Iterator[None]:
     """Tells `state` of the batches in [start, end)."""
     for segment, position, header in segments.walk(start_offset, end_offset):
         replay(state, segment, position, header)
+        yield
 
 
 def recover_segment(
     segment: Segment, trusted_offset: int, config: LogConfig, *, verify: bool, visit: Visit
-) -> tuple[int, bool]:
+) -> Generator[None, None, tuple[int, bool]]:
     """Walks the batches from `trusted_offset` on, indexes them again, and cuts the file after the last whole one.
 
     Returns the offset after the last batch, and whether something was cut.
@@ -250,7 +275,8 @@ def recover_segment(
         segment.note_batch(
             position, header.size_bytes, header.last_offset, header.max_timestamp_ms, config.index_interval_bytes
         )
-        visit(segment, position, header)
+        yield from visit(segment, position, header)
+        yield
         next_offset = header.last_offset + 1
         end = position + header.size_bytes
     if end == segment.size:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from .handles import Handle, HandleCache
@@ -32,11 +32,23 @@ class Job(Protocol):
     def finish(self) -> None: ...
 
 
-class Missing(Protocol):
-    """What an attempt lacks: a range of a file, a folder nobody has looked into, a search."""
+class Slices(Protocol):
+    """Work that is done on the loop, a little at a time."""
+
+    def step(self) -> bool:
+        """A little of it; whether all is done now. Raises nothing."""
+
+
+@runtime_checkable
+class ThreadWork(Protocol):
+    """What a worker thread has to do: a range of a file, a folder nobody has looked into, a search."""
 
     def job(self, cache: HandleCache) -> Job:
         """What brings it. Raises OSError."""
+
+
+#: What an attempt lacks.
+Missing = ThreadWork | Slices
 
 
 class ColdRange:
@@ -55,7 +67,7 @@ class ColdRange:
 
 
 class ColdRead(Exception):  # noqa: N818  # no failure: a step on the way to the answer
-    """The answer is not to be had at once. `ranges`: what a worker thread has to do first, as far as it is known; not
+    """The answer is not to be had at once. `ranges`: what has to be done first, as far as it is known; not
     empty."""
 
     def __init__(self, ranges: Sequence[Missing]) -> None:

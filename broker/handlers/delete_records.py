@@ -11,8 +11,10 @@ Left out: timeout_ms and waiting for followers, whose log start is the low water
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
+from ...storage.pending import Pending
 from ...wire.errors import ErrorCode, KafkaError
 from ...wire.messages.delete_records import (
     DeleteRecordsPartitionResult,
@@ -28,11 +30,18 @@ HIGH_WATERMARK: Final = -1
 NO_LOW_WATERMARK: Final = -1
 
 
-def handle(request: DeleteRecordsRequest, context: RequestContext) -> DeleteRecordsResponse:
+def handle(
+    request: DeleteRecordsRequest, context: RequestContext
+) -> DeleteRecordsResponse | Pending[DeleteRecordsResponse]:
     asked: dict[str, dict[int, int]] = {}
     for topic in request.topics:
         for row in topic.partitions:
             asked.setdefault(topic.name, {})[row.partition_index] = row.offset
+    keys = [(name, index) for name, offsets in asked.items() for index in offsets]
+    return context.broker.partitions.when_open(keys, partial(_handle, asked, context))
+
+
+def _handle(asked: dict[str, dict[int, int]], context: RequestContext) -> DeleteRecordsResponse:
     return DeleteRecordsResponse(
         throttle_time_ms=0,
         topics=[

@@ -8,8 +8,10 @@ Left out: authorization.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
+from ...storage.pending import Pending
 from ...wire.errors import ErrorCode, KafkaError
 from ...wire.messages.describe_producers import (
     DescribeProducersRequest,
@@ -24,7 +26,14 @@ from ..metadata.topic_names import topic_name_error
 _NO_TOPIC: Final = "This server does not host this topic-partition."
 
 
-def handle(request: DescribeProducersRequest, context: RequestContext) -> DescribeProducersResponse:
+def handle(
+    request: DescribeProducersRequest, context: RequestContext
+) -> DescribeProducersResponse | Pending[DescribeProducersResponse]:
+    keys = [(topic.name, index) for topic in request.topics for index in topic.partition_indexes]
+    return context.broker.partitions.when_open(keys, partial(_handle, request, context))
+
+
+def _handle(request: DescribeProducersRequest, context: RequestContext) -> DescribeProducersResponse:
     return DescribeProducersResponse(
         throttle_time_ms=0,
         topics=[

@@ -9,6 +9,9 @@ Left out: replica_id (followers come with replication).
 
 from __future__ import annotations
 
+from functools import partial
+
+from ...storage.pending import Pending
 from ...wire.errors import ErrorCode, KafkaError
 from ...wire.messages.offset_for_leader_epoch import (
     EpochEndOffset,
@@ -20,7 +23,14 @@ from ...wire.messages.offset_for_leader_epoch import (
 from ..context import RequestContext
 
 
-def handle(request: OffsetForLeaderEpochRequest, context: RequestContext) -> OffsetForLeaderEpochResponse:
+def handle(
+    request: OffsetForLeaderEpochRequest, context: RequestContext
+) -> OffsetForLeaderEpochResponse | Pending[OffsetForLeaderEpochResponse]:
+    keys = [(topic.topic, asked.partition) for topic in request.topics for asked in topic.partitions]
+    return context.broker.partitions.when_open(keys, partial(_handle, request, context))
+
+
+def _handle(request: OffsetForLeaderEpochRequest, context: RequestContext) -> OffsetForLeaderEpochResponse:
     return OffsetForLeaderEpochResponse(
         throttle_time_ms=0,
         topics=[

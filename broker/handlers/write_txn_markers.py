@@ -9,7 +9,9 @@ Left out: authorization.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
 
 from ...storage.pending import Pending
 from ...wire.errors import ErrorCode, KafkaError
@@ -30,7 +32,20 @@ _LATER: Final = frozenset(
 )
 
 
-def handle(
+def handle(request: WriteTxnMarkersRequest, context: RequestContext) -> WriteTxnMarkersResponse | Pending[Any]:
+    keys = [
+        (topic.name, index)
+        for marker in request.markers
+        for topic in marker.topics
+        for index in topic.partition_indexes
+    ]
+    answer: Callable[[], WriteTxnMarkersResponse | Pending[WriteTxnMarkersResponse]] = partial(
+        _handle, request, context
+    )
+    return context.broker.partitions.when_open(keys, answer)
+
+
+def _handle(
     request: WriteTxnMarkersRequest, context: RequestContext
 ) -> WriteTxnMarkersResponse | Pending[WriteTxnMarkersResponse]:
     return gather(
