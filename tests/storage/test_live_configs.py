@@ -19,7 +19,7 @@ from klamm.wire.errors import ErrorCode, KafkaError
 from klamm.wire.records import Record, encode_batch, iter_records
 
 NOW_MS = 10_000_000
-#: Shown with compaction's own tests.
+#: Shown in test_cleanable.py.
 OF_COMPACTION = {field.name for field in fields(LogConfig) if field.name.startswith(("min_", "max_comp", "delete_ret"))}
 OF_COMPACTION |= {"file_delete_delay_ms"}
 
@@ -109,6 +109,11 @@ def is_flushed_by_an_append(log: Log) -> bool:
     return log.flushed_offset == log.log_end_offset
 
 
+def is_flushed_before_it_rolls(log: Log) -> bool:
+    segments_of_ten(log)
+    return log.flushed_offset == log.segment_offsets[-1]
+
+
 def takes_garbage(log: Log) -> bool:
     """A batch whose checksum is right, and whose record is not one."""
     whole = bytearray(encode_batch([Record(value=b"v", timestamp_ms=NOW_MS)]))
@@ -168,6 +173,7 @@ TABLE: dict[str, tuple[dict[str, Any], Any, Any, Callable[[Log], object], object
     # The jitter is drawn when a segment begins: the next one has it.
     "segment_jitter_ms": ({"segment_ms": 1000}, 0, 1000, lambda log: rolls(log, 500), False, True),
     "segment_ms": ({}, 1000, 100, lambda log: rolls(log, 500), False, True),
+    "klamm_flush_before_roll": ({"segment_bytes": 200}, False, True, is_flushed_before_it_rolls, False, True),
     "klamm_validate_records": ({}, False, True, takes_garbage, True, False),
 }
 
