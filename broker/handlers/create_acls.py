@@ -10,9 +10,12 @@ from __future__ import annotations
 
 from ...wire.errors import ErrorCode
 from ...wire.messages.create_acls import AclCreationResult, CreateAclsRequest, CreateAclsResponse
+from ..acl_requests import refuse_unknown
 from ..context import RequestContext
 
 
 def handle(request: CreateAclsRequest, context: RequestContext) -> CreateAclsResponse:
+    for one in request.creations:
+        refuse_unknown(one.resource_type, one.resource_pattern_type, one.operation, one.permission_type)
     refused = AclCreationResult(error_code=ErrorCode.SECURITY_DISABLED, error_message="No Authorizer is configured.")
     return CreateAclsResponse(throttle_time_ms=0, results=[refused] * len(request.creations))

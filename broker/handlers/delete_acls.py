@@ -10,10 +10,13 @@ from __future__ import annotations
 
 from ...wire.errors import ErrorCode
 from ...wire.messages.delete_acls import DeleteAclsFilterResult, DeleteAclsRequest, DeleteAclsResponse
+from ..acl_requests import refuse_unknown
 from ..context import RequestContext
 
 
 def handle(request: DeleteAclsRequest, context: RequestContext) -> DeleteAclsResponse:
+    for one in request.filters:
+        refuse_unknown(one.resource_type_filter, one.pattern_type_filter, one.operation, one.permission_type)
     refused = DeleteAclsFilterResult(
         error_code=ErrorCode.SECURITY_DISABLED, error_message="No Authorizer is configured.", matching_acls=[]
     )

@@ -10,10 +10,14 @@ from __future__ import annotations
 
 from ...wire.errors import ErrorCode
 from ...wire.messages.describe_acls import DescribeAclsRequest, DescribeAclsResponse
+from ..acl_requests import refuse_unknown
 from ..context import RequestContext
 
 
 def handle(request: DescribeAclsRequest, context: RequestContext) -> DescribeAclsResponse:
+    refuse_unknown(
+        request.resource_type_filter, request.pattern_type_filter, request.operation, request.permission_type
+    )
     return DescribeAclsResponse(
         throttle_time_ms=0,
         error_code=ErrorCode.SECURITY_DISABLED,
