@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: run test bench fuzz kills crashes lint format clean
+.PHONY: run test bench fuzz kills crashes consoles lint format clean
 
 run: $(VENV)/.run
 	$(BIN)/klamm serve $(ARGS)
@@ -36,6 +36,10 @@ kills: $(VENV)/.dev
 # power cut at every step of a recorded run, each time in 40 ways.
 crashes: $(VENV)/.dev
 	KLAMM_KILLS=50 KLAMM_POWER_CUTS=40 $(BIN)/pytest -s compat_tests/kill tests/storage/test_power_loss.py tests/broker/test_power_loss.py $(ARGS)
+
+# What lag tools and consoles in Go ask, too: two programs that take minutes to build on a machine that never did.
+consoles: $(VENV)/.dev
+	KLAMM_CONSOLES=1 $(BIN)/pytest compat_tests/consoles $(ARGS)
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

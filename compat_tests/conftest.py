@@ -46,6 +46,7 @@ CLIENTS: dict[str, Callable[[], str | None]] = {
     "java": _programs("java", "javac", "mvn"),
     "spring": _programs("java", "javac", "mvn"),
     "streams": _all_of(_programs("java", "javac", "mvn"), _python_modules("confluent_kafka")),
+    "consoles": _python_modules("confluent_kafka"),
     "kafka_peer": peer.missing,
     "wire_codecs": _programs("java", "javac", "mvn"),
     "kill": _python_modules("confluent_kafka"),
