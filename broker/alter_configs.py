@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from ..coordinator.java_order import string_map_order
 from ..wire.declare import Message
 from ..wire.errors import ErrorCode, KafkaError
 from ..wire.log_records.metadata_topics import ConfigRecord
@@ -22,7 +23,7 @@ from .commit_or_refuse import commit
 from .config.definitions import BROKER, TOPIC
 from .config.dynamic import believed, broker_configs_error, changed_list
 from .config.groups import check_client_metrics_configs, check_group_configs
-from .config.kinds import Key, Type
+from .config.kinds import Key, Type, java_integer
 from .context import RequestContext
 from .loggers import APPEND, DELETE, SET, SUBTRACT
 from .metadata.image import BROKER_RESOURCE, CLIENT_METRICS_RESOURCE, GROUP_RESOURCE, TOPIC_RESOURCE
@@ -56,6 +57,10 @@ class Outcome(NamedTuple):
     message: str | None = None
 
 
+class _StumbleError(Exception):
+    """An operation that nobody knows: Kafka's controller stumbles over it, and answers nothing else of the request."""
+
+
 def alter_configs(
     resources: Sequence[Resource],
     context: RequestContext,
@@ -70,24 +75,48 @@ def alter_configs(
     of the resource of that number, if it is one that has no configs in the metadata log; it may raise KafkaError.
     """
     times = Counter((resource.kind, resource.name) for resource in resources)
-    records: list[Message] = []
-    outcomes = []
+    outcomes: dict[int, Outcome] = {}
+    forwarded = {}
     for number, resource in enumerate(resources):
         try:
             if times[resource.kind, resource.name] > 1:
                 raise _invalid_request("Each resource must appear at most once.")
             _check_form(resource)
-            if not special(number):
-                records += _records(resource, context, replace)
-            outcomes.append(Outcome())
+            if special(number):
+                outcomes[number] = Outcome()
+                continue
+            _check_before_controller(resource, context, replace)
+            forwarded[number] = resource
         except KafkaError as error:
-            outcomes.append(Outcome(error.code, error.message))
+            outcomes[number] = Outcome(error.code, error.message)
+    answers, records = _controlled(list(forwarded.values()), context, replace)
+    outcomes.update(zip(forwarded, answers, strict=True))
     if not validate_only:
         try:
             commit(records, context)
         except KafkaError as error:
-            return [Outcome(error.code, error.message) if row == Outcome() else row for row in outcomes]
-    return outcomes
+            outcomes = {
+                number: Outcome(error.code, error.message) if row == Outcome() else row
+                for number, row in outcomes.items()
+            }
+    return [outcomes[number] for number in range(len(resources))]
+
+
+def _controlled(
+    resources: Sequence[Resource], context: RequestContext, replace: bool
+) -> tuple[list[Outcome], list[Message]]:
+    """What the controller answers, one outcome a resource, and the records of what it does not refuse."""
+    outcomes = []
+    records: list[Message] = []
+    for resource in resources:
+        try:
+            records += _records(resource, context, replace)
+            outcomes.append(Outcome())
+        except KafkaError as error:
+            outcomes.append(Outcome(error.code, error.message))
+        except _StumbleError:
+            return [Outcome(ErrorCode.UNKNOWN_SERVER_ERROR)] * len(resources), []
+    return outcomes, records
 
 
 def _check_form(resource: Resource) -> None:
@@ -100,14 +129,11 @@ def _check_form(resource: Resource) -> None:
 
 def _records(resource: Resource, context: RequestContext, replace: bool) -> list[Message]:
     kind, name, operations = resource
-    checks = _CHECKS.get(kind)
-    if checks is None:
-        raise _invalid_request(f"Unknown resource type {kind}")
     before = context.broker.catalogue.configs(kind, name)
-    if kind == BROKER_RESOURCE:
-        _check_broker(resource, before, context, replace)
+    asked = {operation.name: operation for operation in operations}
+    # Of several that are refused the answer names the one that Java's HashMap comes to first.
     changes: dict[str, str | None] = {
-        operation.name: _changed(kind, operation, before.get(operation.name)) for operation in operations
+        key: _changed(kind, asked[key], before.get(key)) for key in string_map_order(asked)
     }
     if replace:
         changes.update((old, None) for old in before if old not in changes)
@@ -119,7 +145,7 @@ def _records(resource: Resource, context: RequestContext, replace: bool) -> list
                 f"{_MAX_VALUE_LENGTH} bytes.",
             )
     after = {key: value for key, value in {**before, **changes}.items() if value is not None}
-    checks(name, after, context)
+    _CHECKS[kind](name, after, context)
     return [
         ConfigRecord(resource_type=kind, resource_name=name, name=key, value=value)
         for key, value in changes.items()
@@ -136,7 +162,7 @@ def _changed(kind: int, operation: Operation, before: str | None) -> str | None:
     if what == DELETE:
         return None
     if what not in _OPERATIONS:
-        raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)  # Kafka stumbles over it
+        raise _StumbleError
     key = _LISTS.get(kind, {}).get(name)
     if key is None or key.type is not Type.LIST:
         raise KafkaError(
@@ -148,14 +174,25 @@ def _changed(kind: int, operation: Operation, before: str | None) -> str | None:
 # --- what the broker itself checks before its controller does ---------------------------------------------------------
 
 
+def _check_before_controller(resource: Resource, context: RequestContext, replace: bool) -> None:
+    if resource.kind not in _CHECKS:
+        raise _invalid_request(f"Unknown resource type {resource.kind}")
+    if resource.kind == BROKER_RESOURCE:
+        _check_broker(resource, context.broker.catalogue.configs(resource.kind, resource.name), context, replace)
+
+
 def _check_broker(resource: Resource, before: Mapping[str, str], context: RequestContext, replace: bool) -> None:
     broker = context.broker
     name = resource.name
     if name:
-        if not name.removeprefix("-").isdecimal():
+        number = java_integer(name)
+        if number is None:
             raise _invalid_request(f"Node id must be an integer, but it is: {name}")
-        if int(name) != broker.node_id:
+        if number != broker.node_id:
             raise _invalid_request(f"Unexpected broker id, expected {broker.node_id}, but received {name}")
+    for operation in resource.operations:
+        if operation.operation not in _OPERATIONS:
+            raise _invalid_request(f"Unknown operations type {operation.operation}")
     after = {} if replace else believed(before, per_broker=bool(name))
     for operation in resource.operations:
         _apply(operation, after)
@@ -167,8 +204,6 @@ def _check_broker(resource: Resource, before: Mapping[str, str], context: Reques
 def _apply(operation: Operation, configs: dict[str, str]) -> None:
     """Do to a broker's configs what is asked."""
     name, what, value = operation
-    if what not in _OPERATIONS:
-        raise _invalid_request(f"Unknown operations type {what}")
     if what == DELETE:
         configs.pop(name, None)
     elif what == SET:

@@ -12,6 +12,7 @@ from typing import Final
 
 from ..wire.errors import ErrorCode, KafkaError
 from ..wire.messages.incremental_alter_configs import AlterableConfig
+from .config.kinds import java_integer
 
 ROOT: Final = "root"
 #: org.apache.kafka.clients.admin.AlterConfigOp.OpType
@@ -44,12 +45,11 @@ def alter_levels(node_id: int, resource_name: str, configs: Sequence[AlterableCo
 
     Raises KafkaError: INVALID_REQUEST, INVALID_CONFIG.
     """
-    if not resource_name.removeprefix("-").isdecimal():
+    number = java_integer(resource_name)
+    if number is None:
         raise KafkaError(ErrorCode.INVALID_REQUEST, f"Node id must be an integer, but it is: {resource_name}")
-    if int(resource_name) != node_id:
-        raise KafkaError(
-            ErrorCode.INVALID_REQUEST, f"Unexpected node id. Expected {node_id}, but received {int(resource_name)}"
-        )
+    if number != node_id:
+        raise KafkaError(ErrorCode.INVALID_REQUEST, f"Unexpected node id. Expected {node_id}, but received {number}")
     for config in configs:
         _check(config)
     if not validate_only:

@@ -35,6 +35,14 @@ def grown_capacity(size: int) -> int:
     return capacity
 
 
+def sized_capacity(wanted: int, size: int) -> int:
+    """Of a HashMap made for `wanted` keys into which `size` were put."""
+    capacity = 1 << max(wanted - 1, 0).bit_length()
+    while size > capacity * 3 // 4:
+        capacity *= 2
+    return capacity
+
+
 def copied_capacity(size: int) -> int:
     """Of a HashSet made from a collection of that size."""
     wanted = max(int(size / 0.75) + 1, _DEFAULT_CAPACITY)
@@ -60,3 +68,9 @@ def string_set_order(names: Iterable[str]) -> list[str]:
 def string_map_order(keys: Iterable[str]) -> list[str]:
     found = list(keys)
     return hash_order(found, java_string_hash, grown_capacity(len(found)))
+
+
+def sized_string_map_order(keys: Iterable[str], wanted: int) -> list[str]:
+    """The order of a HashMap that was made for `wanted` keys."""
+    found = list(keys)
+    return hash_order(found, java_string_hash, sized_capacity(wanted, len(found)))

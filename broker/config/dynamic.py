@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
+from ...coordinator.java_order import string_map_order
 from .definitions import BROKER, QUOTA
 from .kinds import PER_BROKER, READ_ONLY, InvalidValue, Key, Value, format_value, parse
 
@@ -39,7 +40,9 @@ _SECURITY: Final = frozenset(
 _AT_START_ONLY: Final = ("listeners", "listener.security.protocol.map", "cordoned.log.dirs")
 #: org.apache.kafka.server.config.DynamicThreadPool: at most doubled or halved in one step.
 _THREAD_POOLS: Final = (
-    *("num.io.threads", "num.replica.fetchers", "num.recovery.threads.per.data.dir", "background.threads"),
+    *("num.io.threads", "num.network.threads", "num.replica.fetchers", "num.recovery.threads.per.data.dir"),
+    *("background.threads", "remote.log.manager.copier.thread.pool.size"),
+    *("remote.log.manager.expiration.thread.pool.size", "remote.log.reader.threads"),
 )
 #: What is refused by KafkaConfig.validateValues, and how it says so. Any negative retention means without end.
 _REQUIREMENTS: Final[tuple[tuple[str, Callable[[int], bool], str], ...]] = (
@@ -90,7 +93,7 @@ def believed(configs: Mapping[str, str], *, per_broker: bool) -> dict[str, str]:
 
 def broker_configs_error(configs: Mapping[str, str], config: Config, *, per_broker: bool) -> str | None:
     """Kafka's message if these configs, all of a broker or of the cluster, may not be set; None if they may."""
-    fixed = [name for name in configs if name in BROKER and BROKER[name].update == READ_ONLY]
+    fixed = [name for name in string_map_order(configs) if name in BROKER and BROKER[name].update == READ_ONLY]
     if fixed:
         return f"Cannot update these configs dynamically: [{', '.join(fixed)}]"
     secret = [name for name in configs if name in _SECURITY]
@@ -120,6 +123,8 @@ def _values_error(values: Mapping[str, Value], config: Config) -> str | None:
         value = values.get(name)
         if isinstance(value, int) and is_wrong(value):
             return f"requirement failed: {message}"
+    if values.get("log.cleaner.threads") == 0:
+        return "/ by zero"  # the cleaner's memory is divided among them
     for name in _THREAD_POOLS:
         new, old = values.get(name), config.get(name)
         if not isinstance(new, int) or old is None or new == old:

@@ -253,6 +253,14 @@ def _invalid(key: Key, shown: str | None, problem: str) -> InvalidValue:
     return InvalidValue(f"Invalid value {shown} for configuration {key.name}: {problem.replace('{name}', key.name)}")
 
 
+def java_integer(text: str) -> int | None:
+    """The number that Java's Integer.parseInt reads, None where it throws: a sign may stand before it, no blanks."""
+    if len(text) > _LONGEST_NUMBER or re.fullmatch(_INTEGER, text) is None:
+        return None
+    number = int(text)
+    return number if -(1 << 31) <= number < 1 << 31 else None
+
+
 def format_value(value: Value) -> str | None:
     """The text of a typed value as Kafka writes it (ConfigDef.convertToString)."""
     if value is None or isinstance(value, str):

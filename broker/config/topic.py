@@ -36,7 +36,7 @@ ROWS = (
     ("flush.ms", LONG, "9223372036854775807", AT_LEAST_0, CLUSTER_WIDE, HONOURED),
     ("follower.replication.throttled.replicas", LIST, "", THROTTLED_REPLICAS, CLUSTER_WIDE, NOT_YET),
     ("index.interval.bytes", INT, "4096", AT_LEAST_0, CLUSTER_WIDE, HONOURED),
-    ("internal.segment.bytes", INT, None, ANY, CLUSTER_WIDE, NOT_YET, True),
+    ("internal.segment.bytes", INT, None, ANY, CLUSTER_WIDE, HONOURED, True),
     ("leader.replication.throttled.replicas", LIST, "", THROTTLED_REPLICAS, CLUSTER_WIDE, NOT_YET),
     ("local.retention.bytes", LONG, "-2", at_least(-2), CLUSTER_WIDE, NO_TIERS),
     ("local.retention.ms", LONG, "-2", at_least(-2), CLUSTER_WIDE, NO_TIERS),

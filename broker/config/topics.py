@@ -38,14 +38,13 @@ class Effective(NamedTuple):
 
 
 def effective_topic_configs(overrides: Mapping[str, str], config: Config) -> dict[str, Effective]:
-    """Every topic config that is not internal, by name, for a topic with these configs of its own."""
+    """Every topic config by name, for a topic with these configs of its own; internal ones if they are among them."""
     found = {}
     for name, key in TOPIC.items():
         if name in overrides:
             found[name] = Effective(overrides[name], TOPIC_CONFIG)
         elif not key.internal:
             found[name] = _from_broker(name, config) or Effective(key.default or "", DEFAULT_CONFIG)
-    found.pop(_SEGMENT_BYTES, None)
     return found
 
 
@@ -73,8 +72,8 @@ def _in_topic_units(name: str, value: Value, factor: int) -> str:
 def log_configs(overrides: Mapping[str, str], config: Config) -> dict[str, str]:
     """All that a topic's log is told: every topic config as text, and klamm's own that concern logs."""
     found = {name: effective.value for name, effective in effective_topic_configs(overrides, config).items()}
-    if _SEGMENT_BYTES in overrides:
-        found["segment.bytes"] = overrides[_SEGMENT_BYTES]
+    if _SEGMENT_BYTES in found:
+        found["segment.bytes"] = found.pop(_SEGMENT_BYTES)
     found["klamm.validate.records"] = config.text("klamm.validate.records") or "false"
     return found
 
@@ -91,13 +90,31 @@ def validate_topic_config(name: str, value: str) -> str | None:
     return None
 
 
+#: The order of LogConfig's definitions, in which Kafka parses: of several bad values it names the first.
+_DEFINED: Final = (
+    *("segment.bytes", "segment.ms", "segment.jitter.ms", "segment.index.bytes", "flush.messages", "flush.ms"),
+    *("retention.bytes", "retention.ms", "max.message.bytes", "index.interval.bytes", "delete.retention.ms"),
+    *("min.compaction.lag.ms", "max.compaction.lag.ms", "file.delete.delay.ms", "min.cleanable.dirty.ratio"),
+    *("cleanup.policy", "unclean.leader.election.enable", "min.insync.replicas", "compression.type"),
+    *("compression.gzip.level", "compression.lz4.level", "compression.zstd.level", "preallocate"),
+    *("message.timestamp.type", "message.timestamp.before.max.ms", "message.timestamp.after.max.ms"),
+    *("leader.replication.throttled.replicas", "follower.replication.throttled.replicas", "remote.storage.enable"),
+    *("local.retention.ms", "local.retention.bytes", "remote.log.copy.disable", "remote.log.delete.on.disable"),
+    "internal.segment.bytes",
+)
+
+
+def _defined(row: tuple[str, str]) -> int:
+    return _DEFINED.index(row[0])
+
+
 def topic_configs_error(configs: Mapping[str, str], config: Config) -> str | None:
     """Kafka's message for the first of a topic's configs that is refused, or None: names, then values, then what does
     not go together."""
     for name in configs:
         if name not in TOPIC:
             return f"Unknown topic config name: {name}"
-    for name, value in configs.items():
+    for name, value in sorted(configs.items(), key=_defined):
         problem = validate_topic_config(name, value)
         if problem is not None:
             return problem

@@ -18,12 +18,12 @@ from ..metadata.reassignments import check_reassignments
 
 
 def handle(request: AlterPartitionReassignmentsRequest, context: RequestContext) -> AlterPartitionReassignmentsResponse:
-    may_change_factor = request.allow_replication_factor_change
+    # Kafka answers for itself, and otherwise, where nothing is asked.
+    may_change_factor = request.allow_replication_factor_change or not request.topics
     return AlterPartitionReassignmentsResponse(
         throttle_time_ms=0,
         allow_replication_factor_change=may_change_factor,
         error_code=ErrorCode.NONE,
-        # Kafka answers for itself, and otherwise, where nothing is asked.
         error_message=None if request.topics else "",
         responses=check_reassignments(context.broker.catalogue, request.topics, may_change_factor=may_change_factor),
     )

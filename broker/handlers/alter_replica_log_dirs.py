@@ -22,7 +22,8 @@ def handle(request: AlterReplicaLogDirsRequest, context: RequestContext) -> Alte
     asked: dict[str, dict[int, str]] = {}
     for folder in request.dirs:
         for topic in folder.topics:
-            asked.setdefault(topic.name, {}).update(dict.fromkeys(topic.partitions, folder.path))
+            for index in topic.partitions:
+                asked.setdefault(topic.name, {})[index] = folder.path
     return AlterReplicaLogDirsResponse(
         throttle_time_ms=0,
         results=[

@@ -27,7 +27,7 @@ from ...wire.messages.describe_configs import (
 )
 from ..config.definitions import BROKER, CLIENT_METRICS, GROUP, TOPIC, broker_default
 from ..config.dynamic import dynamic_key, synonyms_of
-from ..config.kinds import READ_ONLY, InvalidValue, Key, Type, format_value, parse
+from ..config.kinds import READ_ONLY, Key, Type, format_value, java_integer, parse
 from ..config.texts import docs
 from ..config.topic import SYNONYMS
 from ..config.topics import (
@@ -285,11 +285,7 @@ def _broker_synonyms(name: str, config: Config) -> list[DescribeConfigsSynonym]:
 
 
 def _broker_id(text: str) -> int:
-    """Raises KafkaError for what Java's Integer.parseInt does not take."""
-    try:
-        number = parse(BROKER["broker.id"], text)
-    except InvalidValue:
-        number = None
-    if not isinstance(number, int) or text != text.strip():
+    number = java_integer(text)
+    if number is None:
         raise KafkaError(ErrorCode.INVALID_REQUEST, f"Broker id must be an integer, but it is: {text}")
     return number

@@ -32,7 +32,9 @@ def handle(request: DescribeTopicPartitionsRequest, context: RequestContext) -> 
     asked = {topic.name for topic in request.topics}
     cursor = request.cursor
     if cursor is not None and (cursor.partition_index < 0 or (asked and cursor.topic_name not in asked)):
-        return _refusal(request)
+        return _refusal(request, ErrorCode.INVALID_REQUEST)
+    if cursor is None and "" in asked:
+        return _refusal(request, ErrorCode.UNKNOWN_SERVER_ERROR)  # Kafka stumbles over the name
     first = cursor.topic_name if cursor is not None else ""
     names = sorted(name for name in asked or catalogue.topics if name >= first)
     addresses = broker_addresses(context)
@@ -58,14 +60,11 @@ def handle(request: DescribeTopicPartitionsRequest, context: RequestContext) -> 
     return DescribeTopicPartitionsResponse(throttle_time_ms=0, topics=answers, next_cursor=following)
 
 
-def _refusal(request: DescribeTopicPartitionsRequest) -> DescribeTopicPartitionsResponse:
-    """The answer to a cursor that does not fit: an error for each topic, which is none where all were asked for."""
+def _refusal(request: DescribeTopicPartitionsRequest, error: ErrorCode) -> DescribeTopicPartitionsResponse:
+    """The answer to a request that does not fit: an error for each topic, which is none where all were asked for."""
     return DescribeTopicPartitionsResponse(
         throttle_time_ms=0,
-        topics=[
-            DescribeTopicPartitionsResponseTopic(error_code=ErrorCode.INVALID_REQUEST, name=topic.name)
-            for topic in request.topics
-        ],
+        topics=[DescribeTopicPartitionsResponseTopic(error_code=error, name=topic.name) for topic in request.topics],
     )
 
 

@@ -24,7 +24,7 @@ from ..coordinators import gather
 def handle(
     request: DescribeTransactionsRequest, context: RequestContext
 ) -> DescribeTransactionsResponse | Pending[DescribeTransactionsResponse]:
-    asked = list(dict.fromkeys(request.transactional_ids))
+    asked = request.transactional_ids
     return gather(
         [_ask(transactional_id, context) for transactional_id in asked],
         lambda results: DescribeTransactionsResponse(

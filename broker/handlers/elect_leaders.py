@@ -22,6 +22,8 @@ from ..metadata.elections import elect_leaders
 
 def handle(request: ElectLeadersRequest, context: RequestContext) -> ElectLeadersResponse:
     broker = context.broker
+    if request.topic_partitions is not None and not request.topic_partitions:
+        return ElectLeadersResponse(throttle_time_ms=0, error_code=ErrorCode.NONE, replica_election_results=[])
     try:
         records, results = elect_leaders(broker.catalogue, request)
     except KafkaError as error:

@@ -58,7 +58,7 @@ def handle(request: FindCoordinatorRequest, context: RequestContext) -> FindCoor
                     host=found.host,
                     port=found.port,
                     error_code=found.error,
-                    error_message=_MESSAGES[found.error] if request.key_type > _SHARE else "",
+                    error_message=_MESSAGES[found.error] if not _GROUP <= request.key_type <= _SHARE else "",
                 )
                 for key in request.coordinator_keys
                 for found in (_find(request.key_type, key, context),)

@@ -71,7 +71,7 @@ def _answer(
     cold: list[Missing] = []
     named = Counter((topic.name, asked.partition_index) for topic in request.topics for asked in topic.partitions)
     topics = []
-    for topic in request.topics:
+    for topic in filter(lambda topic: topic.partitions, request.topics):
         answers = []
         # A partition that is named twice is answered once.
         for asked in {asked.partition_index: asked for asked in topic.partitions}.values():

@@ -37,7 +37,7 @@ def handle(
         return ListTransactionsResponse(error_code=error.code)
     transactions = context.broker.transactions
     known = frozenset(_STATES[name] for name in request.state_filters if name in _STATES)
-    unknown = [name for name in request.state_filters if name not in _STATES]
+    unknown = list(dict.fromkeys(name for name in request.state_filters if name not in _STATES))
     if request.state_filters and not known:
         return ListTransactionsResponse(unknown_state_filters=unknown)
     event = ListTransactions(known, frozenset(request.producer_id_filters), request.duration_filter, matches)

@@ -31,19 +31,21 @@ _TOPIC_IDS_FROM: Final = 10
 def handle(
     request: OffsetCommitRequest, context: RequestContext
 ) -> OffsetCommitResponse | Pending[OffsetCommitResponse]:
-    coordinators = context.broker.coordinators
-    refused = [_take_unknown(topic, context) for topic in request.topics]
-    if not any(refused):
-        return coordinators.submit(request.group_id, request, context) if request.topics else OffsetCommitResponse()
-    asked = request.topics
-    request.topics = [topic for topic in asked if topic.partitions]
+    refused: dict[bytes | str, OffsetCommitResponseTopic] = {}
+    for topic in request.topics:
+        _take_unknown(topic, context, refused)
+    request.topics = [topic for topic in request.topics if topic.partitions]
     if not request.topics:
-        return _merge(asked, refused, OffsetCommitResponse())
-    answer = coordinators.submit(request.group_id, request, context)
-    return gather([answer], lambda answers: _merge(asked, refused, answers[0]))
+        return OffsetCommitResponse(topics=list(refused.values()))
+    answer = context.broker.coordinators.submit(request.group_id, request, context)
+    if not refused:
+        return answer  # type: ignore[no-any-return]
+    return gather([answer], lambda answers: _merge(refused, answers[0], context))
 
 
-def _take_unknown(topic: OffsetCommitRequestTopic, context: RequestContext) -> list[OffsetCommitResponsePartition]:
+def _take_unknown(
+    topic: OffsetCommitRequestTopic, context: RequestContext, refused: dict[bytes | str, OffsetCommitResponseTopic]
+) -> None:
     """Take out of the request's topic the partitions that do not exist, and give it both its name and its id."""
     catalogue = context.broker.catalogue
     by_id = context.api_version >= _TOPIC_IDS_FROM
@@ -52,32 +54,32 @@ def _take_unknown(topic: OffsetCommitRequestTopic, context: RequestContext) -> l
         topic.name, topic.topic_id = image.name, image.topic_id
         known = image.partitions
         if all(row.partition_index in known for row in topic.partitions):
-            return []
+            return
         error = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     else:
         known = {}
         error = ErrorCode.UNKNOWN_TOPIC_ID if by_id else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     rows, topic.partitions = topic.partitions, []
-    refused = []
+    answer = refused.setdefault(
+        topic.topic_id if by_id else topic.name,
+        OffsetCommitResponseTopic(name=topic.name, topic_id=topic.topic_id, partitions=[]),
+    )
     for row in rows:
         if row.partition_index in known:
             topic.partitions.append(row)
         else:
-            refused.append(OffsetCommitResponsePartition(partition_index=row.partition_index, error_code=error))
-    return refused
+            answer.partitions.append(
+                OffsetCommitResponsePartition(partition_index=row.partition_index, error_code=error)
+            )
 
 
 def _merge(
-    asked: list[OffsetCommitRequestTopic],
-    refused: list[list[OffsetCommitResponsePartition]],
-    answer: OffsetCommitResponse,
+    refused: dict[bytes | str, OffsetCommitResponseTopic], answer: OffsetCommitResponse, context: RequestContext
 ) -> OffsetCommitResponse:
-    """One answer, topics in the request's order. The coordinator answers those it was asked in their order."""
-    answered = iter(answer.topics)
-    topics = []
-    for topic, rows in zip(asked, refused, strict=True):
-        partitions = next(answered).partitions if topic.partitions else []
-        topics.append(
-            OffsetCommitResponseTopic(name=topic.name, topic_id=topic.topic_id, partitions=[*partitions, *rows])
-        )
-    return OffsetCommitResponse(topics=topics)
+    """One answer: what was refused, and behind it, topic by topic, what the coordinator answers."""
+    by_id = context.api_version >= _TOPIC_IDS_FROM
+    for topic in answer.topics:
+        first = refused.setdefault(topic.topic_id if by_id else topic.name, topic)
+        if first is not topic:
+            first.partitions += topic.partitions
+    return OffsetCommitResponse(topics=list(refused.values()))

@@ -31,6 +31,8 @@ def handle(request: OffsetDeleteRequest, context: RequestContext) -> Any:
     for topic in request.topics:
         image = catalogue.topic(topic.name)
         there: list[OffsetDeleteRequestPartition] = []
+        if image is None:
+            unknown.setdefault(topic.name, [])
         for row in topic.partitions:
             if image is not None and row.partition_index in image.partitions:
                 there.append(row)

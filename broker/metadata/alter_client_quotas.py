@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
+from ...coordinator.java_order import sized_string_map_order
 from ...wire.declare import Message
 from ...wire.errors import ErrorCode, KafkaError
 from ...wire.log_records.metadata_security import ClientQuotaRecord
@@ -106,7 +107,9 @@ def alter_client_quotas(
     results: dict[Entity, KafkaError | None] = {}
     for entry in entries:
         # Of a type that is named twice the last name counts.
-        names = {row.entity_type: row.entity_name for row in entry.entity}
+        given = {row.entity_type: row.entity_name for row in entry.entity}
+        # Of several that are refused the answer names the one that Java's HashMap comes to first.
+        names = {kind: given[kind] for kind in sized_string_map_order(given, len(entry.entity))}
         entity = frozenset(names.items())
         try:
             if entity in results:
@@ -116,6 +119,7 @@ def alter_client_quotas(
                 if op.key in changes:
                     raise _refused(f"Ignoring duplicate entity {_shown(names)}")
                 changes[op.key] = None if op.remove else op.value
+            changes = {key: changes[key] for key in sized_string_map_order(changes, len(entry.ops))}
             records += _records(entity, names, changes, quotas.entities.get(entity, {}))
             results[entity] = None
         except KafkaError as error:

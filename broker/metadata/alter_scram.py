@@ -75,6 +75,8 @@ def _check(stored: ScramCredentials, change: ScramCredentialDeletion | ScramCred
         raise KafkaError(ErrorCode.UNACCEPTABLE_CREDENTIAL, "Too few iterations")
     if change.iterations > MAX_ITERATIONS:
         raise KafkaError(ErrorCode.UNACCEPTABLE_CREDENTIAL, "Too many iterations")
+    if not change.salted_password:
+        raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)  # no key of Java's Mac may be empty
 
 
 def _record(change: ScramCredentialDeletion | ScramCredentialUpsertion) -> Message:

@@ -60,7 +60,14 @@ def _records(catalogue: Catalogue, wanted: CreatePartitionsTopic, start: Callabl
             ErrorCode.INVALID_PARTITIONS,
             f"The topic {wanted.name} currently has {count} partition(s); {wanted.count} would not be an increase.",
         )
-    if wanted.count - count > MAX_RECORDS_PER_REQUEST:
+    additional = wanted.count - count
+    if wanted.assignments is not None and len(wanted.assignments) != additional:
+        raise KafkaError(
+            ErrorCode.INVALID_REPLICA_ASSIGNMENT,
+            f"Attempted to add {additional} additional partition(s), but only {len(wanted.assignments)} assignment(s) "
+            "were specified.",
+        )
+    if additional > MAX_RECORDS_PER_REQUEST:
         raise KafkaError(ErrorCode.POLICY_VIOLATION, "Excessively large number of partitions per request.")
     return [
         partition_record(catalogue.brokers, topic.topic_id, index, replicas)
@@ -73,16 +80,9 @@ def _placed(
 ) -> list[list[int]]:
     """The node ids of each new partition. The replication factor is that of the first partition."""
     count = len(topic.partitions)
-    additional = wanted.count - count
     factor = len(next(iter(topic.partitions.values())).replicas)
     if wanted.assignments is None:
-        return place_replicas(catalogue.brokers, additional, factor, start())
-    if len(wanted.assignments) != additional:
-        raise KafkaError(
-            ErrorCode.INVALID_REPLICA_ASSIGNMENT,
-            f"Attempted to add {additional} additional partition(s), but only {len(wanted.assignments)} assignment(s) "
-            "were specified.",
-        )
+        return place_replicas(catalogue.brokers, wanted.count - count, factor, start())
     placed = []
     for index, assignment in enumerate(wanted.assignments, count):
         check_assignment(catalogue.brokers, assignment.broker_ids, factor, index)

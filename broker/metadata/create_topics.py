@@ -69,8 +69,7 @@ def create_topics(
         if len(records) > MAX_RECORDS_PER_REQUEST:
             raise KafkaError(ErrorCode.POLICY_VIOLATION, "Unable to perform excessively large batch operation.")
     except KafkaError as error:
-        records = []
-        results = [failure(topic.name, error) for topic in single]
+        return [], [failure(topic.name, error) for topic in requested]
     for name, count in times.items():
         if count > 1:
             results.append(failure(name, KafkaError(ErrorCode.INVALID_REQUEST, "Duplicate topic name.")))

@@ -1,8 +1,9 @@
 """Requests of administrators - configs, partitions, quotas, credentials, quorum - and what a real Kafka answers.
 
 tests/data/admin_requests.jsonl holds them as topic_requests.jsonl does (see `topic_requests.py`), in the order in which
-they are sent to one fresh broker. `"$@logDir"` in a request stands for the broker's log directory, which an answer of
-DescribeLogDirs has told before.
+they are sent to one fresh broker; hunted_admin_requests.jsonl those that compat_tests/behaviours/hunt.py drew.
+`"$@logDir"` in a request stands for the broker's log directory, which an answer of DescribeLogDirs has told before,
+`"$@memberId"` for the member id of the last JoinGroup.
 """
 
 from __future__ import annotations
@@ -19,14 +20,29 @@ from klamm.wire.json_form import from_json, to_json
 from .topic_requests import Step, steps
 
 TABLE: Final = Path(__file__).parents[1] / "data" / "admin_requests.jsonl"
+HUNTED: Final = TABLE.with_name("hunted_admin_requests.jsonl")
+#: What the broker must be set to that is asked the requests of TABLE, and of HUNTED.
+CONFIG: Final = {"num.partitions": "3", "offsets.topic.num.partitions": "4"}
+HUNT_CONFIG: Final = {
+    **CONFIG,
+    "transaction.state.log.num.partitions": "4",
+    "group.consumer.assignment.interval.ms": "0",
+    # No member's session ends while they are asked.
+    "group.consumer.max.session.timeout.ms": "3600000",
+    "group.consumer.session.timeout.ms": "3600000",
+    # Nor is a log looked at for what is too old.
+    "log.initial.task.delay.ms": "36000000",
+    "log.retention.check.interval.ms": "36000000",
+}
 LOG_DIR: Final = "$@logDir"
+MEMBER_ID: Final = "$@memberId"
 
 #: Differs from broker to broker, or from moment to moment.
 _MASKED: Final = frozenset(
     {
         *("topicId", "host", "port", "clusterId", "logDir", "replicaDirectoryId", "totalBytes", "usableBytes"),
         *("logEndOffset", "highWatermark", "lastFetchTimestamp", "lastCaughtUpTimestamp", "listeners"),
-        *("memberId", "leader"),
+        *("memberId", "leader", "transactionStartTimeMs"),
     }
 )
 #: Masked only here: elsewhere they are the point of the answer.
@@ -36,8 +52,8 @@ _ORDERED: Final = frozenset({"synonyms", "currentVoters"})
 _ORDERED_APIS: Final = frozenset({"DescribeTopicPartitions"})
 
 
-def admin_steps() -> Iterator[Step]:
-    return steps(TABLE)
+def admin_steps(table: Path = TABLE) -> Iterator[Step]:
+    return steps(table)
 
 
 class AdminConversation:
@@ -45,15 +61,17 @@ class AdminConversation:
 
     def __init__(self, ask: Callable[[Message, int], Message]) -> None:
         self._ask = ask
-        self._log_dir = ""
+        self._log_dir = self._member_id = ""
 
     def run(self, step: Step) -> dict[str, Any]:
         """The masked response to a step."""
-        text = json.dumps(step.request).replace(LOG_DIR, self._log_dir)
+        text = json.dumps(step.request).replace(LOG_DIR, self._log_dir).replace(MEMBER_ID, self._member_id)
         request = from_json(BY_NAME[step.api].request(), json.loads(text), step.version)
         shown = to_json(self._ask(request, step.version), step.version)
         if step.api == "DescribeLogDirs":
             self._log_dir = shown["results"][0]["logDir"]
+        if step.api == "JoinGroup":
+            self._member_id = shown["memberId"]
         found: dict[str, Any] = masked(shown, step.api, self._log_dir)
         return found
 

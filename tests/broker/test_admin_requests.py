@@ -1,19 +1,20 @@
-"""Requests of administrators, held to a real Kafka's answers one by one (tests/data/admin_requests.jsonl), and that
-what they changed survives a kill -9."""
+"""Requests of administrators, held to a real Kafka's answers one by one (tests/data/admin_requests.jsonl, and
+drawn ones in hunted_admin_requests.jsonl), and that what they changed survives a kill -9."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from compat_tests.support import Klamm
 
-from .admin_requests import AdminConversation, admin_steps
+from .admin_requests import CONFIG, HUNT_CONFIG, HUNTED, AdminConversation, admin_steps
 from .raw_client import RawClient
 from .topic_requests import Step
 
-BROKER_CONFIG = {"num.partitions": "3", "offsets.topic.num.partitions": "4"}
+BROKER_CONFIG = CONFIG
 
 #: What only reads, and is the same whoever asks and when.
 READS = frozenset(
@@ -53,6 +54,19 @@ def test_every_answer_is_that_of_kafka_and_outlives_a_kill(klamm: Klamm) -> None
     for step, was, found in zip(questions(), before, after, strict=True):
         # The broker was killed: it leads in a new epoch.
         assert without_epochs(found) == without_epochs(was), step
+
+
+def test_every_answer_to_a_drawn_request_is_that_of_kafka(tmp_path: Path) -> None:
+    broker = Klamm(tmp_path, config=HUNT_CONFIG)
+    try:
+        with RawClient(broker.bootstrap_servers) as client:
+            conversation = AdminConversation(client.request)
+            drawn = list(admin_steps(HUNTED))
+            assert len(drawn) > 500
+            for step in drawn:
+                assert conversation.run(step) == step.response, step
+    finally:
+        broker.stop()
 
 
 def without_epochs(answer: object) -> object:

@@ -18,6 +18,9 @@ from klamm.storage.config import LogConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 
+#: config/consumer_groups.py reads group.consumer.NAME with its bounds.
+BOUNDED = ("session.timeout.ms", "heartbeat.interval.ms", "assignment.interval.ms")
+
 #: Kafka 4.3.1's own config/server.properties, without its comments.
 KAFKAS_SERVER_PROPERTIES = """\
 process.roles=broker,controller
@@ -143,7 +146,20 @@ def test_a_config_is_marked_as_taking_effect_exactly_if_code_reads_it() -> None:
 def test_a_topic_config_is_marked_as_taking_effect_exactly_if_storage_uses_it() -> None:
     source = "".join(p.read_text() for p in (ROOT / "storage").glob("*.py") if p.name != "config.py")
     used = {f.name.replace("_", ".") for f in fields(LogConfig) if f".{f.name}" in source}
+    # It stands for segment.bytes where it is set.
+    used.add("internal.segment.bytes")
     assert {name for name, key in TOPIC.items() if not key.standing} == used & set(TOPIC)
+
+
+def test_what_takes_effect_is_read_outside_of_the_tables() -> None:
+    files = [path for room in ("broker", "storage", "coordinator", "tools") for path in (ROOT / room).rglob("*.py")]
+    code = "".join(text for path in files if "ROWS = (" not in (text := path.read_text()))
+    # Brokers give topics their defaults, and consumer groups theirs with the bounds of what may be set.
+    read = {name for topic, rows in SYNONYMS.items() if not TOPIC[topic].standing for name, _ in rows}
+    read |= {f"group.consumer.{bound}.{name}" for bound in ("min", "max") for name in BOUNDED}
+    for table in (BROKER, GROUP, CLIENT_METRICS):
+        honoured = [name for name, key in table.items() if not key.standing]
+        assert [name for name in honoured if name not in read and f'"{name}"' not in code] == []
 
 
 # --- sources ----------------------------------------------------------------------------------------------------------
