@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 #: Records of one piece of a search: those of a run, and those that are taken one by one.
 RUN_RECORDS: Final = 1024
-SINGLE_RECORDS: Final = 128
+SINGLE_RECORDS: Final = 64
 #: A run that is shorter is not worth its slices.
 _SHORTEST_RUN: Final = 32
 

@@ -23,7 +23,7 @@ from klamm.storage.files import Files
 from klamm.storage.handles import HandleCache
 from klamm.storage.interface import NOT_FOUND, TimestampOffset
 from klamm.storage.log import Log
-from klamm.storage.time_search import ANSWERS, LOOP_PIECES, TimeAnswers, TimeQuestion
+from klamm.storage.time_search import ANSWERS, LOOP_PIECES, LOOP_RECORDS, TimeAnswers, TimeQuestion
 from klamm.storage.warmth import ColdRead
 from klamm.wire.batches import BATCH_OVERHEAD, HEADER, RecordError, parse_header
 from klamm.wire.compression import Codec
@@ -226,6 +226,12 @@ def test_a_long_walk_is_for_a_thread(served: Log) -> None:
     assert on_the_loop(served, lambda: served.offset_for_timestamp(MANY - 1)).offset == MANY - 1
     assert question in served._cache.time_answers
     assert all(handle.leases == 0 for handle in served._cache.opened())
+
+
+def test_a_batch_of_very_many_records_is_for_a_thread(served: Log) -> None:
+    appended(served, [Record(timestamp_ms=number) for number in range(LOOP_RECORDS + 1)])
+    assert questions(lambda: served.offset_for_timestamp(0))
+    assert on_the_loop(served, lambda: served.offset_for_timestamp(LOOP_RECORDS)).offset == LOOP_RECORDS
 
 
 @pytest.mark.parametrize("codec", [codec for codec in Codec if codec])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hypothesis import example, given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from klamm.wire.batches import BATCH_OVERHEAD, BatchHeader, RecordError, parse_header
@@ -73,29 +74,33 @@ def batches(draw: st.DrawFn) -> bytes:
     )
 
 
+@settings(deadline=None)
 @given(batch=batches(), data=st.data())
-@example(batch=encode_batch([Record(value=b"x", timestamp_ms=BASE_MS + number) for number in range(9_000)]), data=None)
-def test_the_same_as_over_the_records(batch: bytes, data: st.DataObject | None) -> None:
+def test_the_same_as_over_the_records(batch: bytes, data: st.DataObject) -> None:
     header = parse_header(batch)
     records = list(batch_records(batch, skip_values=True))
     near_ms = {BASE_MS, *(record.timestamp_ms for record in records[:: max(1, len(records) // 20)])}
     near = {header.base_offset, *(record.offset for record in records[:: max(1, len(records) // 20)])}
-    if data is None:
-        asked = [(BASE_MS + 8_999, 0), (BASE_MS + 4_000, 4_500), (BASE_MS + 9_000, 0)]
-    else:
-        asked = [
-            (
-                data.draw(st.sampled_from(sorted(near_ms))) + data.draw(st.integers(-1, 1)),
-                data.draw(st.sampled_from(sorted(near))) + data.draw(st.integers(-1, 1)),
-            )
-            for _ in range(4)
-        ]
-    for timestamp_ms, offset in asked:
-        found = finish(first_at_or_after(header, batch, BATCH_OVERHEAD, timestamp_ms, offset))
-        assert found == plain_first(batch, timestamp_ms, offset)
-        assert finish(largest(header, batch, BATCH_OVERHEAD, offset)) == plain_largest(batch, offset)
+    for _ in range(4):
+        timestamp_ms = data.draw(st.sampled_from(sorted(near_ms))) + data.draw(st.integers(-1, 1))
+        offset = data.draw(st.sampled_from(sorted(near))) + data.draw(st.integers(-1, 1))
+        check(batch, timestamp_ms, offset)
 
 
+@pytest.mark.parametrize(("timestamp_ms", "offset"), [(8_999, 0), (4_000, 4_500), (9_000, 0)])
+def test_a_long_run(timestamp_ms: int, offset: int) -> None:
+    records = [Record(value=b"x", timestamp_ms=BASE_MS + number) for number in range(9_000)]
+    check(encode_batch(records), BASE_MS + timestamp_ms, offset)
+
+
+def check(batch: bytes, timestamp_ms: int, offset: int) -> None:
+    header = parse_header(batch)
+    found = finish(first_at_or_after(header, batch, BATCH_OVERHEAD, timestamp_ms, offset))
+    assert found == plain_first(batch, timestamp_ms, offset)
+    assert finish(largest(header, batch, BATCH_OVERHEAD, offset)) == plain_largest(batch, offset)
+
+
+@settings(deadline=None)
 @given(
     records=st.one_of(st.binary(max_size=600), st.builds(lambda some: some * 60, st.binary(min_size=1, max_size=30))),
     count=st.integers(-1, 3_000),
