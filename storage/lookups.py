@@ -44,8 +44,8 @@ def with_max_timestamp(segments: Sequence[Segment], log_start_offset: int) -> Ti
         if segment.max_timestamp_ms <= best.timestamp_ms:
             continue
         found = segment.find(segment.max_timestamp_offset)
-        if found is not None and found[1].base_offset < log_start_offset:
-            # DeleteRecords took that record or some beside it; the index does not know the next best one.
+        if found is not None and (found[1].base_offset < log_start_offset or not found[1].records_count):
+            # DeleteRecords or compaction took that record or some beside it; the index does not know the next best one.
             candidate = _largest_from(segment, log_start_offset)
         else:
             candidate = NOT_FOUND if found is None else _largest_in(segment, *found, log_start_offset)

@@ -10,7 +10,7 @@ import pytest
 from klamm.storage.interface import NOT_FOUND, TimestampOffset
 from klamm.wire.compression import Codec
 from klamm.wire.errors import KafkaError
-from klamm.wire.records import iter_records
+from klamm.wire.records import Record, encode_batch, iter_records
 
 from .shorthand import MakeBatch, OpenLog, append, read_bytes
 
@@ -121,3 +121,14 @@ def test_lost_leader_epochs_are_read_from_the_batches(
     path.unlink() if damage is None else path.write_bytes(damage)
     assert open_log(clean=True).leader_epochs.rows == [(2, 0), (5, 1)]
     assert path.read_bytes() == b"0\n2\n2 0\n5 1\n"
+
+
+def test_the_largest_time_is_not_that_of_a_batch_that_compaction_has_emptied(open_log: OpenLog) -> None:
+    log = open_log()
+    empty = encode_batch([], last_offset=3, max_timestamp_ms=5)
+    records = encode_batch([Record(value=b"v", timestamp_ms=time) for time in (4, 5, 5)], base_offset=4)
+    for data in (empty, records):
+        log.append_as_follower(data, now_ms=1000)
+    log.high_watermark = log.log_end_offset
+    assert log.max_timestamp_offset() == TimestampOffset(5, 5, -1)
+    assert log.offset_for_timestamp(5) == TimestampOffset(5, 5, -1)
