@@ -22,6 +22,7 @@ from typing import Final
 from ..wire.batches import MAX_INT32, RecordError, parse_header
 from ..wire.errors import ErrorCode
 from .batch_filter import BatchFilter, LastRecords, records_of
+from .batch_walks import walk_batches
 from .cleaned_transactions import CleanedTransactions
 from .cleaner_config import CleanerConfig
 from .config import LogConfig
@@ -29,7 +30,7 @@ from .files import Files, remove_if_there, write_all
 from .handles import HandleCache
 from .offset_map import OffsetMap
 from .pace import AbortedError, Pace
-from .segment import CLEANED_SUFFIX, LOG_SUFFIX, SEGMENT_SUFFIXES, SWAP_SUFFIX, Segment, file_name, walk_batches
+from .segment import CLEANED_SUFFIX, LOG_SUFFIX, SEGMENT_SUFFIXES, SWAP_SUFFIX, Segment, file_name
 from .transactions import AbortedTransaction
 
 #: A worker reads one file and writes four.

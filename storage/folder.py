@@ -25,7 +25,7 @@ from .folder_offsets import FolderOffsets
 from .handles import HandleCache
 from .log import Log
 from .log_dir_health import LogDirHealth, NoRoomError
-from .opening import ColdFolder, LogOpening
+from .opening import ColdFolder, LogOpening, LogOpenings
 from .producers import DEFAULT_EXPIRATION_MS
 
 #: A stop with so many open logs waits for the device once for all of them: it must be over in seconds.
@@ -70,7 +70,7 @@ class DataFolder:
         self._new_uuid = new_uuid
         self._random_below = random_below
         self._open: dict[tuple[str, int], Log] = {}
-        self._openings: dict[tuple[str, int], LogOpening] = {}
+        self._openings = LogOpenings()
         #: Removed segments and partitions whose files are there until the broker unlinks them (file.delete.delay.ms).
         self.deleted = DeletedFiles()
         try:
@@ -188,11 +188,10 @@ class DataFolder:
         self._refuse_offline()
         if key not in self._partitions:
             raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"{topic}-{partition} is not in {self.path}")
-        opening = self._openings.pop(key, None)
-        if opening is None:
+        log = self._openings.take(key)
+        if log is None:
             log = self._log(key, config, now_ms)
         else:
-            log = opening.result()
             log.configure(config)
         self._open[key] = log
         return log
@@ -208,9 +207,7 @@ class DataFolder:
         key = (topic, partition)
         if key in self._open or key not in self._partitions:
             return None
-        if key not in self._openings:
-            self._openings[key] = LogOpening(self._log(key, config, now_ms, in_steps=True))
-        return self._openings[key]
+        return self._openings.begin(key, lambda: self._log(key, config, now_ms, in_steps=True))
 
     def _log(self, key: tuple[str, int], config: LogConfig, now_ms: int, *, in_steps: bool = False) -> Log:
         return Log(
@@ -256,7 +253,7 @@ class DataFolder:
         log = self._open.pop(key, None)
         if log is not None:
             log.discard()
-        self._abandon_opening(key)
+        self._openings.abandon([key])
         if key not in self._partitions:
             return
         folder = self.partition_folder(topic, partition)
@@ -339,11 +336,7 @@ class DataFolder:
             self.abandon()
             return
         problem: KafkaError | None = None
-        for key, opening in tuple(self._openings.items()):
-            if opening.done:  # nobody has come for it
-                with contextlib.suppress(KafkaError):
-                    self._open[key] = opening.result()
-                    del self._openings[key]
+        self._open.update(self._openings.take_done())
         try:
             good = [log for log in self._open.values() if log.failed is None]
             at_once = sync and len(good) >= SYNC_AT_ONCE_FROM
@@ -385,19 +378,13 @@ class DataFolder:
 
     def abandon(self) -> None:
         """Closes all descriptors and the lock and writes nothing: what a kill leaves behind."""
-        for key in tuple(self._openings):
-            self._abandon_opening(key)
+        self._openings.abandon()
         for log in self._open.values():
             log.discard()
         self._open.clear()
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
-
-    def _abandon_opening(self, key: tuple[str, int]) -> None:
-        opening = self._openings.pop(key, None)
-        if opening is not None:
-            opening.abandon()
 
     def _went_offline(self) -> None:
         for log in self._open.values():

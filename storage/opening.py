@@ -10,9 +10,10 @@ of the folder is open yet.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from ..wire.errors import KafkaError
@@ -66,6 +67,48 @@ class LogOpening:
         """Leaves it as it is."""
         self._log.opening.close()
         self._log.discard()
+
+
+class LogOpenings:
+    """Those of a folder that are under way, and those that nobody has come for yet, by (topic, partition)."""
+
+    def __init__(self) -> None:
+        self._items: dict[tuple[str, int], LogOpening] = {}
+
+    def __contains__(self, key: tuple[str, int]) -> bool:
+        return key in self._items
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def begin(self, key: tuple[str, int], make: Callable[[], Log]) -> LogOpening:
+        """The one that is there, or one of the log that `make` makes `in_steps`."""
+        if key not in self._items:
+            self._items[key] = LogOpening(make())
+        return self._items[key]
+
+    def take(self, key: tuple[str, int]) -> Log | None:
+        """The log, if it has one; what is left of the work is done at once. Raises KafkaError."""
+        opening = self._items.pop(key, None)
+        return None if opening is None else opening.result()
+
+    def take_done(self) -> dict[tuple[str, int], Log]:
+        """The logs that are open; those that could not be opened stay."""
+        done = {}
+        for key, opening in self._items.items():
+            if opening.done:
+                with contextlib.suppress(KafkaError):
+                    done[key] = opening.result()
+        for key in done:
+            del self._items[key]
+        return done
+
+    def abandon(self, keys: Iterable[tuple[str, int]] | None = None) -> None:
+        """Those, or all."""
+        for key in tuple(self._items if keys is None else keys):
+            opening = self._items.pop(key, None)
+            if opening is not None:
+                opening.abandon()
 
 
 class ColdFolder:

@@ -16,6 +16,7 @@ from typing import Final
 from ..wire.batches import MAGIC, BatchHeader, batch_checksum
 from ..wire.errors import ErrorCode, KafkaError
 from ..wire.records import batch_records, decode_end_txn_marker
+from .batch_walks import WALK_BLOCK_BYTES, walk_headers
 from .config import LogConfig
 from .files import Files, remove_if_there
 from .handles import HandleCache
@@ -31,10 +32,8 @@ from .segment import (
     SWAP_SUFFIX,
     TIME_INDEX_SUFFIX,
     TRANSACTION_INDEX_SUFFIX,
-    WALK_BLOCK_BYTES,
     Segment,
     file_name,
-    walk_headers,
 )
 from .segments import SegmentList
 from .snapshots import NEWEST, Snapshots

@@ -1,4 +1,4 @@
-"""One segment: a `.log` of record batches with its indexes, and the walks along it.
+"""One segment: a `.log` of record batches with its indexes.
 
 Source: org.apache.kafka.storage.internals.log.LogSegment, FileRecords.
 """
@@ -10,8 +10,9 @@ import os
 from collections.abc import Iterator
 from typing import Final
 
-from ..wire.batches import BATCH_OVERHEAD, HEADER, LOG_OVERHEAD, MAGIC, NO_TIMESTAMP, BatchHeader
+from ..wire.batches import NO_TIMESTAMP, BatchHeader
 from ..wire.record_times import TimedRecord
+from .batch_walks import LOOKUP_BLOCK_BYTES, WALK_BLOCK_BYTES, walk_batches, walk_headers
 from .files import empty, remove_if_there, rename_if_there
 from .handles import Handle, HandleCache
 from .indexes import OFFSET_ENTRY, TIME_ENTRY, SortedIndex
@@ -32,64 +33,13 @@ CLEANED_SUFFIX: Final = ".cleaned"
 SWAP_SUFFIX: Final = ".swap"
 DELETED_SUFFIX: Final = ".deleted"
 
-#: Read at once when a few batches behind an index entry are looked at.
-LOOKUP_BLOCK_BYTES: Final = 8192
-#: Read at once when a whole segment is walked.
-WALK_BLOCK_BYTES: Final = 262_144
 #: Density of an index that is made again (the default of index.interval.bytes).
 REBUILT_INTERVAL_BYTES: Final = 4096
-
-_unpack: Final = HEADER.unpack_from
 
 
 def file_name(offset: int, suffix: str) -> str:
     """Twenty digits, so that names sort as offsets do."""
     return f"{offset:020d}{suffix}"
-
-
-def walk_headers(
-    handle: Handle, position: int, end: int, block_bytes: int = LOOKUP_BLOCK_BYTES
-) -> Iterator[tuple[int, BatchHeader]]:
-    """(position, header) of each whole batch from `position` on; stops before `end`, or at what is no batch."""
-    block, block_start = b"", position
-    while position + BATCH_OVERHEAD <= end:
-        at = position - block_start
-        if at + BATCH_OVERHEAD > len(block):
-            block, block_start, at = handle.pread(min(block_bytes, end - position), position), position, 0
-            if len(block) < BATCH_OVERHEAD:
-                return
-        header = BatchHeader._make(_unpack(block, at))
-        size = header.length + LOG_OVERHEAD
-        if header.magic != MAGIC or size < BATCH_OVERHEAD or position + size > end:
-            return
-        yield position, header
-        position += size
-
-
-def walk_batches(handle: Handle, position: int, end: int) -> Iterator[tuple[int, BatchHeader, memoryview]]:
-    """As `walk_headers`, with the bytes of each batch too; they are good until the next step."""
-    block, block_start = memoryview(b""), position
-    while position + BATCH_OVERHEAD <= end:
-        at = position - block_start
-        if at + BATCH_OVERHEAD > len(block):
-            block, block_start, at = _block(handle, position, min(WALK_BLOCK_BYTES, end - position)), position, 0
-            if len(block) < BATCH_OVERHEAD:
-                return
-        header = BatchHeader._make(_unpack(block, at))
-        size = header.length + LOG_OVERHEAD
-        if header.magic != MAGIC or size < BATCH_OVERHEAD or position + size > end:
-            return
-        if at + size > len(block):
-            wanted = min(max(size, WALK_BLOCK_BYTES), end - position)
-            block, block_start, at = _block(handle, position, wanted), position, 0
-            if len(block) < size:
-                return
-        yield position, header, block[at : at + size]
-        position += size
-
-
-def _block(handle: Handle, position: int, count: int) -> memoryview:
-    return memoryview(handle.pread(count, position))
 
 
 class Segment:

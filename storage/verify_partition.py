@@ -12,6 +12,7 @@ from typing import Final
 
 from ..wire.batches import BATCH_OVERHEAD
 from . import checkpoints
+from .batch_walks import walk_batches
 from .files import read_file
 from .handles import HandleCache
 from .producers import ProducerState, SnapshotError
@@ -23,7 +24,6 @@ from .segment import (
     TIME_INDEX_SUFFIX,
     TRANSACTION_INDEX_SUFFIX,
     file_name,
-    walk_batches,
 )
 from .verify_findings import Findings
 from .verify_indexes import OffsetIndexCheck, TimeIndexCheck, check_aborted
