@@ -295,6 +295,32 @@ _CONSUMED = [
     ),
 ]
 
+_NEW = "--consumer-property group.protocol=consumer"
+_MEMBERS = [
+    Case(
+        "console-consumer of the consumer protocol",
+        [
+            Step("console-consumer", f"--topic {{t}} --group {{g}} --from-beginning --max-messages 2 {_NEW}"),
+            Step("consumer-groups", "--describe --group {g}"),
+            Step("consumer-groups", "--describe --group {g} --state --verbose"),
+            Step(
+                "console-consumer",
+                f"--include {{t}}.* --group {{g}} --max-messages 1 {_NEW}"
+                " --consumer-property group.remote.assignor=range",
+            ),
+            Step("consumer-groups", "--describe --group {g}"),
+            *steps_of(
+                "console-consumer",
+                f"--topic {{t}} {_NEW} --consumer-property session.timeout.ms=9000",
+                f"--topic {{t}} {_NEW} --consumer-property heartbeat.interval.ms=9000",
+                "--topic {t} --consumer-property group.remote.assignor=range",
+                "--topic {t} --consumer-property group.protocol=none",
+            ),
+        ],
+        WRITTEN,
+    ),
+]
+
 _GROUPS = [
     *each(
         "consumer-groups options",
@@ -328,5 +354,6 @@ OPTIONS_USED = [
     *_PERF,
     *_PRODUCED,
     *_CONSUMED,
+    *_MEMBERS,
     *_GROUPS,
 ]

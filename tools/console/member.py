@@ -1,7 +1,7 @@
 """One member of a consumer group by the classic protocol, as a console consumer is: it joins, assigns, commits, leaves.
 
-Left out: the protocol of KIP-848, cooperative rebalancing (KIP-429), a thread that sends heartbeats (the caller does,
-between two fetches).
+The protocol of KIP-848 is in consumer_member.py. Left out: cooperative rebalancing (KIP-429), a thread that sends
+heartbeats (the caller does, between two fetches).
 """
 
 from __future__ import annotations

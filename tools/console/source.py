@@ -7,7 +7,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ...wire.errors import ErrorCode
 from ..client import ClientError, ServerError, UnreachableError, open_client
@@ -17,6 +17,9 @@ from .formatters import Shown
 from .member import Key, Member, committed_offsets
 from .options import OptionsError
 from .reader import EARLIEST, LATEST, READ_COMMITTED, Reader
+
+if TYPE_CHECKING:
+    from .consumer_member import ConsumerMember
 
 RESETS: Final[Mapping[str, int | None]] = {"earliest": EARLIEST, "latest": LATEST, "none": None}
 _ISOLATION: Final = {"read_uncommitted": 0, "read_committed": READ_COMMITTED}
@@ -56,8 +59,7 @@ class Source:
     """
 
     def __init__(self, config: Mapping[str, str], address: str, subscription: Subscription) -> None:
-        if config.get("group.protocol", "classic").lower() != "classic":
-            raise OptionsError("group.protocol: klamm's consumers of commands speak the classic protocol only")
+        protocol = _protocol(config)
         isolation = subscription.isolation or config.get("isolation.level", "read_uncommitted")
         if isolation not in _ISOLATION:
             raise SettingError(f"Invalid value {isolation} for configuration isolation.level: {', '.join(_ISOLATION)}")
@@ -83,23 +85,42 @@ class Source:
         self._topic = subscription.topic
         self._pattern = self._compile(subscription.pattern)
         self._fixed = subscription.fixed
-        self._member: Member | None = None
-        if self._fixed is None:
-            self._member = Member(
-                self.client,
-                self._group,
-                self._count_partitions,
-                session_timeout_ms=number(config, "session.timeout.ms", 45_000),
-                rebalance_timeout_ms=number(config, "max.poll.interval.ms", 300_000),
-                heartbeat_interval_ms=number(config, "heartbeat.interval.ms", 3_000),
-                instance_id=config.get("group.instance.id"),
-            )
+        #: Whether partitions that stay with this member are read on where it is.
+        self._reads_on = protocol == "consumer"
+        self._member = None if self._fixed is not None else self._member_of(protocol, config)
         self._waiting: deque[Shown] = deque()
         self._subscribed: dict[str, int] | None = None
         self._look_s = 0.0
         self._committed: dict[Key, int] = {}
         #: Seconds spent in joining the group.
         self.joined_s = 0.0
+
+    def _member_of(self, protocol: str, config: Mapping[str, str]) -> Member | ConsumerMember:
+        rebalance_timeout_ms = number(config, "max.poll.interval.ms", 300_000)
+        instance_id = config.get("group.instance.id")
+        if protocol == "consumer":
+            from .consumer_member import ConsumerMember  # here, since few command lines want it
+
+            return ConsumerMember(
+                self.client,
+                self._group,
+                self._topic_ids,
+                rebalance_timeout_ms=rebalance_timeout_ms,
+                server_assignor=config.get("group.remote.assignor"),
+                instance_id=instance_id,
+            )
+        return Member(
+            self.client,
+            self._group,
+            self._count_partitions,
+            session_timeout_ms=number(config, "session.timeout.ms", 45_000),
+            rebalance_timeout_ms=rebalance_timeout_ms,
+            heartbeat_interval_ms=number(config, "heartbeat.interval.ms", 3_000),
+            instance_id=instance_id,
+        )
+
+    def _topic_ids(self, topics: Iterable[str]) -> dict[str, bytes]:
+        return {topic.name or "": topic.topic_id for topic in self.client.metadata(topics).topics if topic.partitions}
 
     @staticmethod
     def _compile(pattern: str | None) -> re.Pattern[str] | None:
@@ -210,32 +231,60 @@ class Source:
         self._commit()
         deadline_s = time.monotonic() + 600 if end_s is None else end_s
         begin_s = time.monotonic()
+        kept = self._handed_out() if self._reads_on else {}
         keys = self._member.join(wanted, deadline_s)
+        kept = {key: kept[key] for key in keys if key in kept}
         self.joined_s += time.monotonic() - begin_s
         self._subscribed = wanted
-        committed = committed_offsets(self.client, self._group, keys) if keys else {}
-        if self._reset is None and len(committed) < len(keys):
-            missing = ", ".join(
-                f"{topic}-{partition}" for topic, partition in keys if (topic, partition) not in committed
-            )
+        fresh = [key for key in keys if key not in kept]
+        committed = committed_offsets(self.client, self._group, fresh) if fresh else {}
+        if self._reset is None and len(committed) < len(fresh):
+            missing = ", ".join(f"{key[0]}-{key[1]}" for key in fresh if key not in committed)
             raise ServerError(
                 ErrorCode.OFFSET_OUT_OF_RANGE, f"Undefined offset with no reset policy for partitions: [{missing}]"
             )
-        positions = {key: committed[key].offset if key in committed else self._reset or LATEST for key in keys}
+        positions = {key: committed[key].offset if key in committed else self._reset or LATEST for key in fresh}
         self._waiting.clear()
         self._committed = {}
-        self._reader.assign(positions)
-        self._reader.epochs = {key: row.leader_epoch for key, row in committed.items()}
+        epochs = {key: epoch for key, epoch in self._reader.epochs.items() if key in kept}
+        self._reader.assign({**kept, **positions})
+        self._reader.epochs = {**epochs, **{key: row.leader_epoch for key, row in committed.items()}}
         self._commit_due_s = time.monotonic() + self._commit_s
 
     def _commit(self) -> None:
-        """Commits behind what was handed out: the position, or the first record that still waits."""
+        """Commits behind what was handed out."""
         self._commit_due_s = time.monotonic() + self._commit_s
         if not self._commits or self._member is None:
             return
-        offsets: dict[Key, int] = dict(self._reader.positions)
-        for shown in reversed(self._waiting):
-            offsets[shown.topic, shown.partition] = shown.record.offset
+        offsets = self._handed_out()
         if offsets != self._committed:
             self._member.commit(offsets, self._reader.epochs)
             self._committed = offsets
+
+    def _handed_out(self) -> dict[Key, int]:
+        """Behind what was handed out: the position, or the first record that still waits."""
+        offsets: dict[Key, int] = dict(self._reader.positions)
+        for shown in reversed(self._waiting):
+            offsets[shown.topic, shown.partition] = shown.record.offset
+        return offsets
+
+
+#: Which properties the other protocol alone has.
+_FOREIGN: Final[Mapping[str, tuple[str, ...]]] = {
+    "classic": ("group.remote.assignor",),
+    "consumer": ("partition.assignment.strategy", "heartbeat.interval.ms", "session.timeout.ms"),
+}
+
+
+def _protocol(config: Mapping[str, str]) -> str:
+    """`classic` or `consumer`, as group.protocol says. Raises SettingError, with Kafka's words."""
+    text = config.get("group.protocol", "classic")
+    if text.lower() not in _FOREIGN:
+        names = ", ".join(name.upper() for name in _FOREIGN)
+        raise SettingError(
+            f"Invalid value {text} for configuration group.protocol: String must be one of (case insensitive): {names}"
+        )
+    for key in _FOREIGN[text.lower()]:
+        if key in config:
+            raise SettingError(f"{key} cannot be set when group.protocol={text.upper()}")
+    return text.lower()

@@ -1,6 +1,6 @@
 """`klamm consumer-perf-test`: how fast records can be consumed, as Kafka's ConsumerPerformance measures it.
 
-Left out: figures of a JVM's client under --print-metrics; KIP-848's protocol.
+Left out: figures of a JVM's client under --print-metrics.
 """
 
 from __future__ import annotations
