@@ -35,6 +35,7 @@ from . import (
     hundred_million,
     loads,
     partitions,
+    request_cost,
     small_requests,
     startup,
 )
@@ -216,6 +217,7 @@ BENCHES = {
     "million": bench_million,
     "groups": bench_groups,
     "cold": bench_cold,
+    "request": request_cost.bench,
     "append": append_cost.bench,
     "compaction": compaction.bench,
     "durable": durable.bench,
