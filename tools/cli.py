@@ -59,6 +59,7 @@ COMMANDS: Final[dict[str, Command]] = {
     ),
     "cluster": Command("admin.cluster", "the cluster's id and endpoints; brokers to forget"),
     "features": Command("admin.features", "levels of the cluster's features, shown and set"),
+    "metadata-quorum": Command("admin.metadata_quorum", "who leads the metadata log, and how far its voters are"),
     "leader-election": Command("admin.leader_election", "have partitions elect their leader anew"),
     "log-dirs": Command("admin.log_dirs", "what partitions take on the brokers' disks"),
     "reassign-partitions": Command("admin.reassign", "move replicas between brokers and folders"),

@@ -71,7 +71,10 @@ def _quorum(context: RequestContext) -> DescribeQuorumResponsePartitionData:
     end = broker.metadata_log.next_offset
     voter = ReplicaState(
         replica_id=catalogue.controller_id,
-        replica_directory_id=broker.logs.directory_id if context.api_version >= _DIRECTORY_FROM else ZERO_UUID,
+        # Voters that are configured, and not in the log (kraft.version 0), have none.
+        replica_directory_id=(
+            broker.logs.directory_id if context.api_version >= _DIRECTORY_FROM and catalogue.voters else ZERO_UUID
+        ),
         log_end_offset=end,
         # The leader's own: it has just now caught up with itself.
         last_fetch_timestamp=context.now_ms,

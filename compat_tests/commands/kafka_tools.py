@@ -26,6 +26,7 @@ CLASSES = {
     "configs": "kafka.admin.ConfigCommand",
     "cluster": "org.apache.kafka.tools.ClusterTool",
     "features": "org.apache.kafka.tools.FeatureCommand",
+    "metadata-quorum": "org.apache.kafka.tools.MetadataQuorumCommand",
     "transactions": "org.apache.kafka.tools.TransactionsCommand",
     "reassign-partitions": "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
     "producer-perf-test": "org.apache.kafka.tools.ProducerPerformance",
@@ -40,6 +41,7 @@ CLASSES = {
 ACTIONS = {
     "cluster": ("cluster-id", "unregister", "list-endpoints"),
     "features": ("describe", "upgrade", "downgrade", "disable", "version-mapping", "feature-dependencies"),
+    "metadata-quorum": ("describe", "add-controller", "remove-controller"),
     "transactions": (
         "list",
         "describe",
@@ -49,7 +51,7 @@ ACTIONS = {
         "forceTerminateTransaction",
     ),
 }
-BEFORE_ACTION = {"transactions": ("--bootstrap-server", "127.0.0.1:1")}
+BEFORE_ACTION = dict.fromkeys(("metadata-quorum", "transactions"), ("--bootstrap-server", "127.0.0.1:1"))
 
 
 class Told(NamedTuple):

@@ -32,6 +32,7 @@ DIFFERENT: dict[tuple[str, str], str] = {
     ("configs of a file", "--describe --topic {t} --all"): _ELR,
     ("configs of brokers", "--describe --broker-defaults"): _ELR,
     ("configs of brokers", "--describe --entity-type brokers --entity-default"): _ELR,
+    ("metadata-quorum", "describe --status"): "the cluster's id, and klamm's controller is reached where its broker is",
     ("features", "describe"): "klamm's broker has no share groups, streams groups and eligible leader replicas yet",
 }
 

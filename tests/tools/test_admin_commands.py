@@ -12,12 +12,20 @@ from typing import Any
 
 import pytest
 
+from klamm.tools.admin import metadata_quorum
 from klamm.tools.admin.common import CommandError
 from klamm.tools.admin.config_entities import Entity, parse_configs, parse_entities
 from klamm.tools.admin.feature_levels import NAMES, levels_of, metadata_level
 from klamm.tools.admin.get_offsets import parse_rules, parse_time
 from klamm.tools.admin.topic_describe import id_text, parse_id
 from klamm.tools.cli import main
+from klamm.wire.messages.describe_cluster import DescribeClusterResponse
+from klamm.wire.messages.describe_quorum import (
+    DescribeQuorumResponse,
+    DescribeQuorumResponsePartitionData,
+    DescribeQuorumResponseTopicData,
+    ReplicaState,
+)
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -169,6 +177,78 @@ def test_configs_of_everything(run: Run) -> None:
     code, _, err = run("configs", "--alter", "--topic", "t", "--add-config", "foo=1")
     assert code == 1
     assert "InvalidConfigurationException: Unknown topic config name: foo" in err
+
+
+def test_metadata_quorum(run: Run, tmp_path: Path) -> None:
+    code, out, _ = run("metadata-quorum", "describe", "--status")
+    assert code == 0
+    assert re.fullmatch(
+        r"ClusterId:              \S{22}\nLeaderId:               1\nLeaderEpoch:            1\n"
+        r"HighWatermark:          \d+\nMaxFollowerLag:         0\nMaxFollowerLagTimeMs:   0\n"
+        r'CurrentVoters:          \[{"id": 1, "endpoints": \["PLAINTEXT://127.0.0.1:\d+"\]}\]\n'
+        r"CurrentObservers:       \[\]\n",
+        out,
+    )
+    remove = ("remove-controller", "-i", "1", "-d", "AAAAAAAAAAAAAAAAAAAAAQ")
+    assert "UnsupportedVersionException: Cluster doesn't support removing voter" in run("metadata-quorum", *remove)[2]
+    code, out, err = run("features", "upgrade", "--release-version", "4.3")
+    assert code == 0
+    assert "kraft.version was upgraded to 1.\n" in out
+    left_out = "eligible.leader.replicas.version, share.version, streams.version"
+    assert err == f"Left out, since the broker does not know them: {left_out}\n"
+    (voter,) = json.loads(run("metadata-quorum", "--json", "describe", "--status")[1])["currentVoters"]
+    assert (
+        run("metadata-quorum", "describe", "--replication")[1]
+        .split("\n")[1]
+        .startswith(f"1     \t{voter['directoryId']}\t")
+    )
+    assert "VoterNotFoundException: Cannot remove voter ReplicaKey(id=1, " in run("metadata-quorum", *remove)[2]
+    controller = tmp_path / "controller.properties"
+    (tmp_path / "meta.properties").write_text("node.id=3\ndirectory.id=XZZZZZZZZZZZZZZZZZZZZQ\n")
+    listeners = "listeners=CONTROLLER://:19999,B://h:1\ncontroller.listener.names=CONTROLLER,B\n"
+    listeners += "advertised.listeners=B://[::1]:2\n"
+    controller.write_text(f"process.roles=controller\nnode.id=3\nlog.dirs={tmp_path}\n{listeners}")
+    add = ("--command-config", str(controller), "add-controller")
+    told = "controller 3 with directory id XZZZZZZZZZZZZZZZZZZZZQ and endpoints: CONTROLLER://localhost:19999, B://[::1]:2\n"
+    assert run("metadata-quorum", *add, "--dry-run")[:2] == (0, f"DRY RUN of adding {told}")
+    assert "TimeoutException: Aborted add voter operation" in run("metadata-quorum", *add)[2]
+
+
+def test_a_quorum_of_several(capsys: pytest.CaptureFixture[str]) -> None:
+    voters = [
+        ReplicaState(replica_id=number, log_end_offset=end, last_fetch_timestamp=time, last_caught_up_timestamp=time)
+        for number, end, time in ((2, 90, 900), (1, 100, 1000), (3, 95, -1))
+    ]
+    observer = ReplicaState(replica_id=9, log_end_offset=1, last_fetch_timestamp=5, last_caught_up_timestamp=-1)
+    quorum = DescribeQuorumResponsePartitionData(leader_id=1, leader_epoch=4, high_watermark=95)
+    quorum.current_voters, quorum.observers = voters, [observer]
+    answer = DescribeQuorumResponse(topics=[DescribeQuorumResponseTopicData(partitions=[quorum])])
+
+    class Asked:
+        def controller(self, *_: object) -> DescribeQuorumResponse:
+            return answer
+
+        def any(self, *_: object) -> DescribeClusterResponse:
+            return DescribeClusterResponse(cluster_id="c")
+
+    def described(*words: str) -> str:
+        options = metadata_quorum.parser().parse_args(["--bootstrap-server", "h:1", "describe", *words])
+        assert metadata_quorum._describe(Asked(), options) == 0  # type: ignore[arg-type]
+        return capsys.readouterr().out
+
+    out = described("--status")
+    assert "MaxFollowerLag:         10\nMaxFollowerLagTimeMs:   100\n" in out
+    assert 'CurrentVoters:          [{"id": 2}, {"id": 1}, {"id": 3}]\nCurrentObservers:       [{"id": 9}]' in out
+    zero = "AAAAAAAAAAAAAAAAAAAAAA"
+    assert [line.split() for line in described("--replication").splitlines()[1:]] == [
+        ["1", zero, "100", "0", "1000", "1000", "Leader"],
+        ["2", zero, "90", "10", "900", "900", "Follower"],
+        ["3", zero, "95", "5", "-1", "-1", "Follower"],
+        ["9", zero, "1", "99", "5", "-1", "Observer"],
+    ]
+    human = described("--replication", "--human-readable").splitlines()
+    assert " ms ago" in human[1]
+    assert human[3].split("\t")[4].strip() == "-1"
 
 
 def test_cluster_and_features(run: Run) -> None:

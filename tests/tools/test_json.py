@@ -73,6 +73,11 @@ LINES: dict[str, list[str]] = {
         "version-mapping",
         "feature-dependencies --feature transaction.version=2",
     ],
+    "metadata-quorum": [
+        "--bootstrap-server ADDRESS describe --status",
+        "--bootstrap-server ADDRESS describe --replication",
+        "--bootstrap-server ADDRESS remove-controller -i 7 -d AAAAAAAAAAAAAAAAAAAAAQ --dry-run",
+    ],
     "leader-election": ["--bootstrap-server ADDRESS --election-type preferred --all-topic-partitions"],
     "log-dirs": ["--bootstrap-server ADDRESS --describe"],
     "reassign-partitions": [
