@@ -117,6 +117,7 @@ _MASKS = (
     (re.compile(r'"log_dirs":\["(?:/|FOLDER)[^"]*"\]'), '"log_dirs":["DIR"]'),
     (re.compile(r"(CreateTime:|Timestamp\":)\d+"), r"\1T"),
     (re.compile(r"console-consumer-\d+"), "console-consumer-N"),
+    (re.compile(r"\d+ ms ago *"), "T ms ago "),
 )
 _NUMBER = re.compile(r"(?:\b-?\d[\d.:-]*(?: \d\d:\d\d:\d\d:\d+)?|\bNaN\b|\bInfinity\b) *")
 
