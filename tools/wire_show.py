@@ -9,17 +9,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ..wire.declare import ZERO_UUID, Message, Row, Struct
-from ..wire.schema import (
-    COMPACT,
-    ArrayOf,
-    MessageStruct,
-    NullableStruct,
-    TagSection,
-    layout_of,
-    minimum_size,
-    schema,
-    unnamed,
-)
+from ..wire.schema import schema
+from ..wire.subcons import COMPACT, ArrayOf, MessageStruct, NullableStruct, TagSection, layout_of, minimum_size, unnamed
 
 _FIXED_NAMES = {
     "b": "int8",

@@ -13,7 +13,7 @@ from construct import Construct
 
 from .compiler import READY_COUNTS, Compiled, FieldError, Fixed, Source
 from .declare import Struct
-from .schema import (
+from .subcons import (
     COMPACT,
     MAX_STRING_BYTES,
     ArrayOf,

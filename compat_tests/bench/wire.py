@@ -24,7 +24,8 @@ from klamm.wire.compile_encoder import compile_encoder
 from klamm.wire.compiler import MAX_REQUEST_OBJECTS
 from klamm.wire.declare import Message, Row, Struct
 from klamm.wire.messages import fetch, metadata, produce
-from klamm.wire.schema import ArrayOf, NullableStruct, TagSection, make_schema, unnamed, weight
+from klamm.wire.schema import make_schema
+from klamm.wire.subcons import ArrayOf, NullableStruct, TagSection, unnamed, weight
 
 from .by_hand import fetch as fetch_by_hand
 from .by_hand import metadata as metadata_by_hand

@@ -24,7 +24,8 @@ from klamm.wire.messages.heartbeat import HeartbeatRequest
 from klamm.wire.messages.metadata import MetadataRequest
 from klamm.wire.messages.offset_fetch import OffsetFetchRequest
 from klamm.wire.messages.produce import ProduceRequest
-from klamm.wire.schema import ArrayOf, LengthPrefixed, NullableStruct, TagSection, schema, unnamed
+from klamm.wire.schema import schema
+from klamm.wire.subcons import ArrayOf, LengthPrefixed, NullableStruct, TagSection, unnamed
 from klamm.wire.uvarint import encode_uvarint
 
 MIB = 1024 * 1024

@@ -14,7 +14,8 @@ from klamm.wire.apis import BY_KEY, BY_NAME
 from klamm.wire.catalogue import all_messages, find_message
 from klamm.wire.declare import version_range
 from klamm.wire.errors import RETRIABLE, ErrorCode
-from klamm.wire.schema import make_schema, minimum_size
+from klamm.wire.schema import make_schema
+from klamm.wire.subcons import minimum_size
 
 ROWS: list[dict[str, Any]] = [
     json.loads(line)
