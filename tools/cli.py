@@ -53,6 +53,8 @@ COMMANDS: Final[dict[str, Command]] = {
     "consumer-perf-test": Command("perf.consumer", "how fast records can be consumed"),
     "topics": Command("admin.topics", "create, list, describe, alter and delete topics"),
     "configs": Command("admin.configs", "configs of topics, brokers, groups, users and clients"),
+    "groups": Command("groups.all_groups", "list groups of every type"),
+    "client-metrics": Command("admin.client_metrics", "which metrics clients push to the brokers"),
     "consumer-groups": Command("groups.command", "list, describe, reset and delete consumer groups"),
     "transactions": Command(
         "admin.transactions", "transactions and producers: list, describe, abort, find hanging ones"

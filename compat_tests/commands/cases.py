@@ -6,9 +6,13 @@ from compat_tests.commands.cases_admin import ADMIN
 from compat_tests.commands.cases_console import CONSUMED, PRODUCED
 from compat_tests.commands.cases_groups import CHANGED, GROUPS
 from compat_tests.commands.cases_measured import MEASURED
+from compat_tests.commands.cases_more import LISTED, MORE
 from compat_tests.commands.cases_options import OPTIONS_USED
 
-CASES = {case.name: case for case in [*ADMIN, *MEASURED, *PRODUCED, *CONSUMED, *GROUPS, *CHANGED, *OPTIONS_USED]}
+CASES = {
+    case.name: case
+    for case in [*ADMIN, *MEASURED, *PRODUCED, *CONSUMED, *GROUPS, *CHANGED, *OPTIONS_USED, *MORE, *LISTED]
+}
 
 
 _ORDER = "the complaint lists names in the order of a hash table"

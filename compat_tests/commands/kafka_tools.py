@@ -34,6 +34,8 @@ CLASSES = {
     "console-producer": "org.apache.kafka.tools.ConsoleProducer",
     "console-consumer": "org.apache.kafka.tools.consumer.ConsoleConsumer",
     "consumer-groups": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
+    "groups": "org.apache.kafka.tools.GroupsCommand",
+    "client-metrics": "org.apache.kafka.tools.ClientMetricsCommand",
     "dump-log": "org.apache.kafka.tools.DumpLogSegments",
 }
 

@@ -32,7 +32,8 @@ class Step(NamedTuple):
 class Case(NamedTuple):
     """`setup` is done by klamm's commands, `steps` by those that are compared.
 
-    `numbers`: figures are measurements or ids, and masked; `files`: name -> content, where {t} and {g} stand too.
+    `numbers`: figures are measurements or ids, and masked; `files`: name -> content, where {t} and {g} stand too;
+    `own_lines`: only lines of output count that name the case's own topic or group.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Case(NamedTuple):
     setup: list[Step] = []
     numbers: bool = False
     files: Mapping[str, str] = MappingProxyType({})
+    own_lines: bool = False
 
 
 class Ended(NamedTuple):
@@ -93,6 +95,9 @@ def play(case: Case, run: Run, setup: Run, bootstrap: str, folder: Path) -> list
     found = []
     for step in case.steps:
         told = run(step.command, _words(step, names, bootstrap), step.stdin)
+        if case.own_lines:
+            lines = (line for line in told.out.splitlines() if topic in line or group in line)
+            told = told._replace(out="\n".join(lines))
         found.append(_ended(told, {topic: "TOPIC", group: "GROUP", str(folder): "FOLDER"}, bootstrap, case.numbers))
     return found
 
@@ -116,6 +121,7 @@ _MASKS = (
     (re.compile(r'"logDir":"[^"]*"'), '"logDir":"DIR"'),
     (re.compile(r'"log_dirs":\["(?:/|FOLDER)[^"]*"\]'), '"log_dirs":["DIR"]'),
     (re.compile(r"(CreateTime:|Timestamp\":)\d+"), r"\1T"),
+    (re.compile(r"(Altered client metrics config for )[\w-]{22}\b"), r"\1ID"),
     (re.compile(r"console-consumer-\d+"), "console-consumer-N"),
     (re.compile(r"\d+ ms ago *"), "T ms ago "),
 )

@@ -61,6 +61,13 @@ LINES: dict[str, list[str]] = {
         "--bootstrap-server ADDRESS --delete-offsets --group g --topic t",
         "--bootstrap-server ADDRESS --delete --group g --group nosuch",
     ],
+    "groups": ["--bootstrap-server ADDRESS --list", "--bootstrap-server ADDRESS --list --share"],
+    "client-metrics": [
+        "--bootstrap-server ADDRESS --alter --name m --metrics org.apache.kafka.",
+        "--bootstrap-server ADDRESS --list",
+        "--bootstrap-server ADDRESS --describe",
+        "--bootstrap-server ADDRESS --delete --name m",
+    ],
     "transactions": [
         "--bootstrap-server ADDRESS list",
         "--bootstrap-server ADDRESS describe-producers --topic t --partition 0",

@@ -1,0 +1,69 @@
+"""groups and client-metrics: every option, and what is refused."""
+
+from __future__ import annotations
+
+from compat_tests.commands.play import MADE, READ, WRITTEN, Case, Step, steps_of
+
+_BAD = {"bad": "request.timeout.ms=soon\n"}
+
+MORE = [
+    Case(
+        "groups",
+        steps_of(
+            "groups",
+            "--list --streams",
+            "--list --share",
+            "--list --protocol no-such",
+            "--list --group-type cats",
+            "--list --consumer --share",
+            "--list --consumer --protocol consumer",
+            "--list --share --group-type share",
+            "--list --streams --protocol streams",
+            "--list --command-config {bad}",
+            "",
+            "--nosuch",
+        ),
+        WRITTEN + READ,
+        files=_BAD,
+    ),
+    Case(
+        "client-metrics",
+        steps_of(
+            "client-metrics",
+            "--alter --name {t} --interval 1000 --metrics org.apache.,org.k"
+            " --match client_id=a,client_software_name=x.*",
+            "--describe --name {t}",
+            "--alter --name {t} --interval 1",
+            "--alter --name {t} --interval soon",
+            "--alter --name {t} --match nonsense=1",
+            "--alter --name {t} --match nonsense",
+            "--alter --name {t}",
+            "--alter --metrics x",
+            "--alter --name {t} --generate-name --metrics x",
+            "--alter --generate-name",
+            "--alter --name {t} --interval",
+            "--delete --name {t}",
+            "--delete --name {t}",
+            "--describe --name {t}",
+            "--delete",
+            "--list --name {t}",
+            "--describe --interval 5",
+            "--list --command-config {bad}",
+            "",
+            "--list --describe",
+            "--nosuch",
+        ),
+        files=_BAD,
+    ),
+]
+
+_NAMED = Step("client-metrics", "--alter --name {t} --metrics org.apache.kafka.")
+LISTED = [
+    Case(
+        "groups listed",
+        steps_of("groups", "--list", "--list --consumer", "--list --group-type classic"),
+        WRITTEN + READ,
+        own_lines=True,
+    ),
+    Case("client-metrics listed", steps_of("client-metrics", "--list", "--describe"), [_NAMED, *MADE], own_lines=True),
+]
