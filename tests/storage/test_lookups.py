@@ -261,6 +261,18 @@ def test_the_time_of_an_append_is_found_unread(served: Log, codec: Codec, monkey
     assert looked_at
 
 
+def test_the_time_of_an_append_in_a_batch_that_compaction_has_thinned_out(served: Log) -> None:
+    records = [Record(value=b"v", offset=offset) for offset in (3, 7)]
+    data = encode_batch(records, last_offset=9, partition_leader_epoch=0, log_append_time_ms=50)
+    served.append_as_follower(data, now_ms=100)
+    served.high_watermark = 10
+    for start, expected in ((0, 3), (3, 3), (4, 7), (8, -1)):
+        served.delete_before(start)
+        assert served.offset_for_timestamp(50).offset == expected
+        assert served.max_timestamp_offset().offset == expected
+    assert served.offset_for_timestamp(51) == NOT_FOUND
+
+
 @pytest.mark.parametrize("codec", [Codec.NONE, Codec.GZIP, Codec.ZSTD])
 def test_damage_is_told_to_each_who_asks(served: Log, codec: Codec) -> None:
     data = bytearray(encode_batch([Record(value=bytes(20), timestamp_ms=7)], codec=codec, partition_leader_epoch=0))

@@ -17,6 +17,7 @@ from klamm.wire.record_times import (
     largest,
 )
 from klamm.wire.records import Record, batch_records, encode_batch
+from klamm.wire.varint import encode_varint
 
 BASE_MS = 1_700_000_000_000
 
@@ -91,6 +92,37 @@ def test_the_same_as_over_the_records(batch: bytes, data: st.DataObject) -> None
 def test_a_long_run(timestamp_ms: int, offset: int) -> None:
     records = [Record(value=b"x", timestamp_ms=BASE_MS + number) for number in range(9_000)]
     check(encode_batch(records), BASE_MS + timestamp_ms, offset)
+
+
+def run_of(deltas_ms: list[int]) -> bytes:
+    """Records that are all as long as each other: a shorter timestamp has a longer value."""
+    records = []
+    for number, delta_ms in enumerate(deltas_ms):
+        numbers_bytes = len(encode_varint(delta_ms)) + len(encode_varint(number))
+        records.append(Record(value=bytes(20 - numbers_bytes), timestamp_ms=BASE_MS + delta_ms))
+    return encode_batch(records)
+
+
+@pytest.mark.parametrize(
+    "deltas_ms",
+    [
+        [-number for number in range(60)],
+        [0] + [-1000 - number for number in range(200)],
+        [(-1) ** number * number for number in range(60)],
+        [0] + [(-1) ** number * (1000 + number) for number in range(200)],
+        [number % 2 * 1000 for number in range(60)],
+        [1000 * number for number in range(60)],
+        [1 << number for number in range(40)],
+        [0] + [(1 << 62) + number for number in range(60)],
+        [number * number % 61 for number in range(200)],
+    ],
+    ids=lambda deltas_ms: f"{deltas_ms[1]} to {deltas_ms[-1]}",
+)
+def test_runs_of_any_deltas(deltas_ms: list[int]) -> None:
+    batch = run_of(deltas_ms)
+    for delta_ms in {edge + more for edge in (*deltas_ms[::7], max(deltas_ms), min(deltas_ms)) for more in (-1, 0, 1)}:
+        for offset in (0, 1, len(deltas_ms) // 2, len(deltas_ms)):
+            check(batch, BASE_MS + delta_ms, offset)
 
 
 def check(batch: bytes, timestamp_ms: int, offset: int) -> None:
