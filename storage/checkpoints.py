@@ -25,6 +25,8 @@ CLEAN_SHUTDOWN = ".kafka_cleanshutdown"
 LOCK = ".lock"
 #: Klamm's own: in the log that takes the place of one in another folder, the directory id of that.
 MOVED_FROM = "klamm.moved-from"
+#: Directory ids up to here stand for something else than a folder: unassigned, lost, migrating (DirectoryId).
+RESERVED_IDS = 100
 
 
 class CheckpointError(ValueError):

@@ -79,10 +79,13 @@ class LogManager:
         return first
 
     def settle(self, directory_of: Callable[[str, int], bytes | None]) -> None:
-        """Of a log whose movement was all but done the one counts that the catalogue names (16 bytes); the other one
-        goes. Raises KafkaError."""
+        """Of a log whose movement was all but done the one counts that the catalogue names (16 bytes), or the copy
+        where it names none (below metadata.version 17); the other one goes. Raises KafkaError."""
         for key, first, second in self._undecided:
             named = directory_of(*key)
+            if named is not None and int.from_bytes(named, "big") <= checkpoints.RESERVED_IDS:
+                copied = _moved_from(key, first) == second.directory_id
+                named = (first if copied else second).directory_id
             if named not in (first.directory_id, second.directory_id):
                 raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, _duplicate(key, first, second))
             kept, other = (first, second) if named == first.directory_id else (second, first)

@@ -18,12 +18,10 @@ from ..wire.log_records.metadata_topics import (
     TopicRecord,
 )
 from ..wire.records import iter_records
-from .checkpoints import encode_uuid
+from .checkpoints import RESERVED_IDS, encode_uuid
 from .verify_findings import Findings
 
 METADATA_TOPIC: Final = "__cluster_metadata"
-#: Ids up to here stand for something else than a folder: unassigned, lost, migrating (DirectoryId).
-RESERVED_IDS: Final = 100
 
 _KINDS: Final[dict[int, type[Message]]] = {
     found.API_KEY: found

@@ -90,7 +90,8 @@ def test_a_log_moves_and_moves_back(tmp_path: Path, batch: Callable[..., bytes])
     logs.abandon()
 
 
-def test_a_kill_at_any_step_leaves_one_whole_log(tmp_path: Path, batch: Callable[..., bytes]) -> None:
+@pytest.mark.parametrize("named", [True, False], ids=["the catalogue names the folder", "it names none"])
+def test_a_kill_at_any_step_leaves_one_whole_log(tmp_path: Path, batch: Callable[..., bytes], named: bool) -> None:
     ends: set[str] = set()
     interrupted = 0
     for fail_at in range(1, 1000):
@@ -113,6 +114,8 @@ def test_a_kill_at_any_step_leaves_one_whole_log(tmp_path: Path, batch: Callable
 
         logs = open_dirs(root)
         interrupted += bool(logs.futures())
+        if not named:
+            catalogue["t", 0] = bytes(15) + b"\1"  # as below metadata.version 17
         logs.settle(lambda topic, index, catalogue=catalogue: catalogue[topic, index])  # type: ignore[misc]
         ends.add(is_whole(logs, root))
         log = logs.open("t", 0, CONFIG, NOW_MS)
