@@ -104,3 +104,22 @@ def test_a_reader_that_has_had_enough_is_no_failure() -> None:
     command = f"{sys.executable} -m klamm wire list | head -1; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+#: What costs a command's start more than it is worth, for those that only speak with a cluster.
+HEAVY = (
+    *("asyncio", "construct", "dataclasses", "decimal", "email", "http", "inspect", "logging", "ssl", "trio", "uuid"),
+    *("klamm.broker", "klamm.storage", "klamm.coordinator"),
+)
+#: Those that read files, or serve.
+WITH_FILES = ("metadata-quorum", "serve", "storage", "config", "dump-log", "log", "wire", "completion", "link-commands")
+
+
+def test_commands_import_only_what_they_need() -> None:
+    names = [name for name in COMMANDS if name not in WITH_FILES and "server" not in name]
+    modules = sorted({f"klamm.tools.{COMMANDS[name].module}" for name in names})
+    script = "\n".join(["import sys", *(f"import {module}" for module in modules), "print(*sys.modules)"])
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    loaded = set(done.stdout.split())
+    assert len(modules) > 15
+    assert loaded & set(HEAVY) == set()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from typing import Final
-from uuid import uuid4
 
 from ..client import Client, ClientError
 from ..console.options import COMMON, Option, Options, OptionsError
@@ -78,7 +76,7 @@ def _check(options: Options) -> str:
 
 
 def _alter(client: Client, options: Options) -> int:
-    name = options.last("name") or urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
+    name = options.last("name") or _new_name()
     given = {config: options.last(option) for option, config in _CONFIGS.items() if options.has(option)}
     add = {config: value for config, value in given.items() if value}
     alter(client, Entity(_TYPE, name), add, [config for config in given if config not in add])
@@ -87,6 +85,13 @@ def _alter(client: Client, options: Options) -> int:
     else:
         print(f"Altered client metrics config for {name}.")
     return 0
+
+
+def _new_name() -> str:
+    from base64 import urlsafe_b64encode  # here, since few command lines want one
+    from uuid import uuid4
+
+    return urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
 
 
 def _delete(client: Client, options: Options) -> int:

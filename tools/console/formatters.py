@@ -7,11 +7,9 @@ JVM; naming one is refused.
 from __future__ import annotations
 
 import json
-import logging
 import math
 import struct
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from typing import Final, NamedTuple
 
 from ...wire.declare import Message
@@ -64,6 +62,8 @@ def java_number(value: float, layout: str) -> str:
         shortest = next(text for text in tries if struct.unpack(">f", struct.pack(">f", float(text)))[0] == value)
     if value == 0 or 1e-3 <= abs(value) < 1e7:
         return repr(float(shortest))
+    from decimal import Decimal  # here, as logging below, since few command lines want it
+
     digits = Decimal(shortest).as_tuple().digits
     written = "".join(map(str, digits)).rstrip("0") or "0"
     sign = "-" if value < 0 else ""
@@ -162,6 +162,8 @@ def _timestamp(shown: Shown) -> bytes:
 
 def _logging(properties: Mapping[str, str]) -> Formatter:
     """LoggingMessageFormatter: the default's line, and a line of the log at INFO."""
+    import logging
+
     default = _default(properties)
     logger = logging.getLogger("org.apache.kafka.tools.consumer.LoggingMessageFormatter")
 

@@ -10,7 +10,6 @@ import json
 import os
 import random
 import sys
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
@@ -66,7 +65,9 @@ def plan_of(options: argparse.Namespace) -> Plan:
     properties.setdefault("client.id", CLIENT_ID)
     name = options.transactional_id or properties.get("transactional.id")
     if name is None and options.transaction_duration_ms is not None:
-        name = f"performance-producer-{uuid.uuid4()}"
+        from uuid import uuid4  # here, since few command lines want one
+
+        name = f"performance-producer-{uuid4()}"
     return Plan(
         options.bootstrap_server or properties.get("bootstrap.servers", ""),
         properties,
