@@ -277,3 +277,4 @@ def test_preallocated_files_that_a_kill_has_left_are_read_by_the_other(klamm: Kl
     fill(klamm, b"c", 14)
     klamm.stop()
     assert [path.stat().st_size < size for path in last_files(klamm)] == [True] * PARTITIONS
+    verify(klamm)
