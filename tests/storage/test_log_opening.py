@@ -118,8 +118,11 @@ def test_damaged_indexes_are_made_again(
     assert again.max_timestamp_offset() == TimestampOffset(1099, 198, 0)
 
 
+@pytest.mark.parametrize("snapshot", [True, False], ids=["with its snapshot", "that is lost"])
 @pytest.mark.parametrize("recovery_point", [0, 5, 9, 13])
-def test_each_batch_of_a_producer_is_known_once(open_log: OpenLog, batch: MakeBatch, recovery_point: int) -> None:
+def test_each_batch_of_a_producer_is_known_once(
+    open_log: OpenLog, batch: MakeBatch, tmp_path: Path, recovery_point: int, snapshot: bool
+) -> None:
     """Those behind the recovery point are walked for their checksums and for their producers: one walk, not two."""
     log = open_log(segment_bytes=400, index_interval_bytes=50)
     for number in range(14):
@@ -127,6 +130,8 @@ def test_each_batch_of_a_producer_is_known_once(open_log: OpenLog, batch: MakeBa
         if number == recovery_point - 1:
             log.flush()
     before = list(log.producers.entries[3].batches)
+    if not snapshot:
+        (tmp_path / "t-0" / f"{recovery_point:020d}.snapshot").unlink(missing_ok=True)
     again = open_log(segment_bytes=400, index_interval_bytes=50, recovery_point=recovery_point)
     kept = list(again.producers.entries[3].batches)
     assert len(set(kept)) == len(kept)
