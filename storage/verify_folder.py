@@ -67,6 +67,8 @@ def verify_folder(checker: Checker, path: str, on_progress: Callable[[int, int],
     for done, ((topic, partition), folder) in enumerate(partitions.items()):
         on_progress(done, len(partitions))
         inside = os.path.join(path, folder)
+        if topic == METADATA_TOPIC and _is_formatted_only(checker, inside):
+            continue
         topic_id = _topic_id(checker, inside, f"{folder}/")
         if topic_id is not None and topics is not None and topic != METADATA_TOPIC:
             shown = f"{folder}/{checkpoints.PARTITION_METADATA}"
@@ -75,6 +77,12 @@ def verify_folder(checker: Checker, path: str, on_progress: Callable[[int, int],
         ranges[topic, partition] = verify_partition(checker, inside, f"{folder}/", start)
     for name, offsets in found.items():
         _check_offsets(checker, name, offsets, ranges)
+
+
+def _is_formatted_only(checker: Checker, folder: str) -> bool:
+    """Whether the metadata log's folder has only what `storage format --standalone` gave it, the quorum's voters."""
+    names = checker.files.names(folder)
+    return bool(names) and all(_RAFT_SNAPSHOT.fullmatch(name) for name in names)
 
 
 def _check_names(checker: Checker, path: str) -> Partitions:

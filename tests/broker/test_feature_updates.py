@@ -13,6 +13,7 @@ from klamm.broker.metadata.record_versions import as_written, record_version
 from klamm.broker.metadata.snapshots import find_snapshots, newest_snapshot
 from klamm.storage.files import Files
 from klamm.tools.admin import storage
+from klamm.tools.log_command import run as log_command
 from klamm.wire.batches import iter_batches
 from klamm.wire.errors import ErrorCode, KafkaError
 from klamm.wire.log_records.control import KRaftVersionRecord, VotersRecord
@@ -162,6 +163,16 @@ def test_scram_needs_a_level(tmp_path: Path) -> None:
     (result,) = site.ask(request, 0).results
     assert result.error_code == 0
     site.stop()
+
+
+def test_a_folder_that_was_formatted_only_is_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    site = formatted(tmp_path, ["--standalone"])
+    site.stop()
+    properties = tmp_path / "other.properties"
+    properties.write_text(f"process.roles=broker,controller\nnode.id=1\nlog.dirs={tmp_path}/other\n")
+    assert storage.run(["format", "--standalone", "-t", "MkU3OEVBNTcwNTJENDM2Qk", "-c", str(properties)]) == 0
+    for folder in (site.path, tmp_path / "other"):
+        assert log_command(["verify", str(folder)]) == 0, capsys.readouterr().out
 
 
 @pytest.mark.parametrize("options", [[], ["--standalone"]])
