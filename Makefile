@@ -24,9 +24,11 @@ format: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m compat_tests.bench $(ARGS)
 
-# A million damaged messages and thousands of schemas that nobody wrote; `make test` does the same on a small scale.
+# A million damaged messages, thousands of schemas that nobody wrote, and thousands of stories of a log against its model;
+# `make test` does the same on a small scale.
 fuzz: $(VENV)/.dev
 	KLAMM_FUZZ_INPUTS=1000000 KLAMM_FUZZ_SCHEMAS=2000 $(BIN)/pytest tests/wire/test_bounds.py tests/wire/test_random_schemas.py $(ARGS)
+	KLAMM_LOG_EXAMPLES=5000 KLAMM_COMPACTION_EXAMPLES=5000 $(BIN)/pytest tests/storage/test_log_model.py tests/storage/test_compaction_model.py $(ARGS)
 
 # Coordinators killed under clients that consume, process and produce exactly once: 5,000 seeds, and 200 real kill -9.
 kills: $(VENV)/.dev

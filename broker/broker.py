@@ -27,6 +27,7 @@ from .features import METADATA_VERSION
 from .fetch_sessions import FetchSessions
 from .flusher import flush_when_due
 from .group_commit import GroupCommit, most_logs
+from .idle_cleaner import IdleCleaner
 from .idle_retention import IdleRetention
 from .log_dir_failures import LogDirFailures
 from .log_movements import LogMovements
@@ -114,6 +115,7 @@ class Broker:
         self.controller = Controller(self.catalogue, config, config.topic_configs_error, config.created_topic_configs)
         self.producer_ids = ProducerIds(self._reserve_producer_ids)
         self.log_movements = LogMovements(self)
+        self.idle_cleaner = IdleCleaner(self)
         self.idle_retention = IdleRetention(self)
         self.coordinators: Coordinators = self._make_coordinators()
         self.transactions: TransactionCoordinators = self._make_transaction_coordinators()
@@ -314,7 +316,8 @@ class Broker:
             interval_ms = self.config.get("log.flush.scheduler.interval.ms")
             if self.config.get("log.cleaner.enable"):
                 save = self.logs.checkpoint_compaction
-                nursery.start_soon(clean_logs, self.partitions, self.config, self.now_ms, save, self.warmer.chore)
+                chore, idle = self.warmer.chore, self.idle_cleaner.compact_next
+                nursery.start_soon(clean_logs, self.partitions, self.config, self.now_ms, save, chore, idle)
             nursery.start_soon(unlink_deleted, self.logs, self.now_ms)
             nursery.start_soon(flush_when_due, self.partitions, self.now_ms, interval_ms)
             for listener in self.listeners:

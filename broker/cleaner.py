@@ -2,14 +2,15 @@
 
 Source: org.apache.kafka.storage.internals.log.LogCleaner, LogCleanerManager.grabFilthiestCompactedLog.
 
-Left out: log.cleaner.threads (there is one: more would only wait for each other, Python computes in one thread);
-logs that nobody has touched since the start, whose dirt does not grow.
+Logs that nobody has touched since the start: idle_cleaner.py.
+
+Left out: log.cleaner.threads (there is one: more would only wait for each other, Python computes in one thread).
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -48,19 +49,28 @@ async def clean_logs(
     clock: Callable[[], int],
     save: Callable[[], None],
     warm: Callable[[Callable[[], object]], None],
+    idle: Callable[[Callable[[Log], Awaitable[bool]]], Awaitable[bool]],
 ) -> None:
     """Compact what is due, again and again, until cancelled; pauses of log.cleaner.backoff.ms when nothing is.
 
     `clock`: epoch milliseconds; `save` writes the checkpoint that says how far compactions have come; `warm` brings
-    what a call reads into memory (`Warmer.chore`).
+    what a call reads into memory (`Warmer.chore`); `idle` has one of the logs that nobody has opened compacted; it
+    says False if none is due.
     """
     failed: set[Log] = set()
+
+    async def compact_now(found: Log) -> bool:
+        return await compact(found, cleaner_config(config), clock())
+
     while True:
         found = filthiest(partitions, clock(), warm, failed)
         if found is None:
             failed.clear()  # they get another chance after the pause
-            await trio.sleep(config.get("log.cleaner.backoff.ms") / 1000)
-        elif await compact(found, cleaner_config(config), clock()):
+            if await idle(compact_now):
+                save()
+            else:
+                await trio.sleep(config.get("log.cleaner.backoff.ms") / 1000)
+        elif await compact_now(found):
             save()
         else:
             failed.add(found)

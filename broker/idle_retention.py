@@ -1,4 +1,5 @@
-"""Retention of logs that nobody has touched since the start: a few of them are looked at, again and again.
+"""Retention of logs that nobody has touched since the start: a few of them are looked at, again and again; those that
+seem dirty are told to `idle_cleaner.py`.
 
 A log that has nothing to remove is not opened; one that has is closed again, so that a broker of thousands of idle logs
 holds no more files and memory than without them. Kafka opens all logs at its start.
@@ -59,3 +60,4 @@ class IdleRetention:
         removed = waiting(broker.logs.cache, lambda: retain_unopened(folder, topic, index, config, broker.now_ms()))
         if removed:
             log.info("%s-%d, which nobody uses: %d segments were too old or too many", topic, index, removed)
+        broker.idle_cleaner.look_at(folder, topic, index, config)

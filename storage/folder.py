@@ -282,6 +282,10 @@ class DataFolder:
         """The log start offset of a log that is not open."""
         return self._offsets.log_start_offsets.get((topic, partition), 0)
 
+    def saved_first_dirty(self, topic: str, partition: int) -> int | None:
+        """How far a log that is not open was compacted; None if it never was."""
+        return self._offsets.first_dirty_offsets.get((topic, partition))
+
     def saved_end(self, topic: str, partition: int) -> int | None:
         """The end of a log that has not been open since the start; None if it was not closed before it."""
         key = (topic, partition)
@@ -293,6 +297,7 @@ class DataFolder:
         log = self._open[topic, partition]
         log.close(sync=False)
         self._offsets.note((topic, partition), log)
+        self._offsets.note_compaction((topic, partition), log)
         del self._open[topic, partition]
 
     # --- checkpoints and the end ----------------------------------------------------------------------------------

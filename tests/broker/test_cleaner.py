@@ -61,6 +61,10 @@ def warm(read: Callable[[], object]) -> None:
     raise AssertionError("nothing is cold here")
 
 
+async def none_idle(compact: object) -> bool:
+    return False
+
+
 async def until(condition: Callable[[], bool]) -> None:
     """Waits for a worker thread, whose time is not the mock clock's."""
     deadline = time.monotonic() + 60
@@ -133,7 +137,8 @@ async def test_logs_are_compacted_again_and_again(
 ) -> None:
     logs = [make(folder, "a", 30), make(folder, "b", 60)]
     config = Config.of(**{"log.cleaner.backoff.ms": "500"})
-    nursery.start_soon(clean_logs, OpenPartitions(*logs), config, lambda: NOW_MS, folder.checkpoint_compaction, warm)
+    save = folder.checkpoint_compaction
+    nursery.start_soon(clean_logs, OpenPartitions(*logs), config, lambda: NOW_MS, save, warm, none_idle)
     for log in logs:
         await until(lambda log=log: log.first_dirty_offset == log.segment_offsets[-1])  # type: ignore[misc]
         assert len(keys_of(log)) < 15

@@ -1,7 +1,8 @@
-"""Compaction against a model that decodes everything (compaction_model.py), among all else that befalls a log.
+"""One compaction against a model that decodes everything (compaction_model.py), in all codecs and to the byte, whatever
+befell the log before it.
 
 Appends, gaps, transactions, truncation, DeleteRecords, retention, kills, restarts and compactions come in any order,
-and some compactions are cut short by one of the others. (Logs that are not compacted: test_log_model.py.)
+and some compactions are cut short by one of the others. (Step by step among all else: test_log_model.py.)
 """
 
 from __future__ import annotations
