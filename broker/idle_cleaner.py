@@ -1,8 +1,8 @@
 """Compaction of logs that nobody has touched since the start: found dirty in the rounds of `idle_retention.py`, opened
 one at a time for as long as it takes when the cleaner has nothing else to do, and closed again.
 
-What opening one reads is brought into memory by a worker thread first, and it is opened in slices of the loop. A client that asks for the partition meanwhile
-gets the same log, which then stays open.
+What opening one reads is brought into memory by a worker thread first, and it is opened in slices of the loop. A client
+that asks for the partition meanwhile gets the same log, which then stays open.
 """
 
 from __future__ import annotations

@@ -66,6 +66,7 @@ class PartitionCheck:
         #: Where offsets are missing, ascending: compaction removed what was there.
         self._hole_starts = array("q")
         self._hole_ends = array("q")
+        self._first_offset = first_offset
         self.log_end_offset = first_offset
         #: Where the log does not begin at 0 and no snapshot says how the producers were, some are not known.
         self._knows_producers = first_offset == 0
@@ -106,6 +107,10 @@ class PartitionCheck:
         """No batch has this offset, though there are batches before or behind it."""
         number = bisect_right(self._hole_starts, offset) - 1
         return number >= 0 and offset < self._hole_ends[number]
+
+    def may_be_empty(self, transaction: AbortedTransaction) -> bool:
+        """Of a compacted log: retention took its first records, and compaction may have taken the others."""
+        return transaction.first_offset < self._first_offset and bool(self._hole_starts)
 
     def end(self) -> None:
         self._compare_snapshots(self.log_end_offset, self.log_end_offset)

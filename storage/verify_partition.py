@@ -205,4 +205,5 @@ def _verify_segment(
         findings,
         may_lack=checker.moving,
         is_gone=check.is_gone,
+        may_be_empty=check.may_be_empty,
     )

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from klamm.storage.compaction import CompactionJob
 from klamm.storage.config import LogConfig
 from klamm.storage.handles import HandleCache
 from klamm.storage.log import Log
-from klamm.wire.batches import iter_batches
+from klamm.wire.batches import RecordError, iter_batches
 from klamm.wire.compression import Codec
 from klamm.wire.records import Record, encode_batch, encode_end_txn_marker, iter_records
 
@@ -323,7 +324,11 @@ class LogMachine(RuleBasedStateMachine):
             path.with_suffix(".timeindex").write_bytes(garbage)
             if path.with_suffix(".txnindex").exists():
                 path.with_suffix(".txnindex").write_bytes(garbage)
-        whole = {header.last_offset for position, header in iter_batches(data) if position + header.size_bytes <= kept}
+        whole = set()
+        with contextlib.suppress(RecordError):  # room that a preallocated file has left
+            for position, header in iter_batches(data):
+                if position + header.size_bytes <= kept:
+                    whole.add(header.last_offset)
         self.batches = [batch for batch in self.batches if batch.base_offset < base or batch.last_offset in whole]
         self.reopen(clean=False)
         if path.exists():  # else the log's start was beyond what is left, and it begins anew there

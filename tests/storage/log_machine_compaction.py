@@ -10,7 +10,6 @@ import hypothesis.strategies as st
 from hypothesis.stateful import precondition, rule
 
 from klamm.storage.compaction import Source
-from klamm.wire.batches import iter_batches
 from klamm.wire.errors import KafkaError
 from klamm.wire.records import Record, batch_records
 
@@ -51,11 +50,11 @@ class CompactingMachine(LogMachine):
 
     def stored(self) -> list[bytes]:
         """All batches, also those before the log's start."""
-        found = []
-        for base_offset in self.log.segment_offsets:
-            data = (self.folder / "t-0" / f"{base_offset:020d}.log").read_bytes()
-            found += [data[position : position + header.size_bytes] for position, header in iter_batches(data)]
-        return found
+        return [
+            bytes(segment.read(position, header.size_bytes))
+            for segment in self.log._segments.items
+            for position, header in segment.headers()
+        ]
 
     @precondition(lambda self: self.config.is_compacted)
     @rule(later_ms=st.sampled_from([0, 0, 1500]), save=st.booleans())
