@@ -64,6 +64,8 @@ def next_sequences(batches: Iterable[ModelBatch]) -> dict[int, int]:
     found: dict[int, int] = {}
     epochs: dict[int, int] = {}
     for batch in batches:
+        if not batch.records and batch.commits is not None:
+            continue  # who reads the log again learns nothing from a marker that was emptied, as in Kafka
         if batch.producer_epoch != epochs.get(batch.producer_id, batch.producer_epoch):
             found.pop(batch.producer_id, None)
         epochs[batch.producer_id] = batch.producer_epoch
