@@ -1,6 +1,6 @@
 """What lag exporters and consoles in Go ask, by way of the two clients that they are written with (go/*/main.go).
 
-The tools themselves are programs, which no registry of this machine hands out: FINDINGS.md tells of their runs by hand.
+FINDINGS.md tells of the tools themselves, and of their runs by hand.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pytest
 
 from ..support import Broker
 from .tools import BUILD_TIMEOUT_S, go_program, run
-from .world import COMMITTED, IDLE, IDLE_LAG, LAG, filled
+from .world import COMMITTED, IDLE, IDLE_LAG, LAG, TRANSACTION_TIMEOUT_MS, filled
 
 CONFIG = {"offsets.topic.num.partitions": "5"}
 StartBroker = Callable[[Mapping[str, str]], Broker]
@@ -99,7 +99,7 @@ def test_franz_go(franz: Path, start_broker: StartBroker) -> None:
     assert found["lag"] == {"classic": {"orders": LAG}, IDLE: {"orders": IDLE_LAG}}
     assert found["committed"] == [COMMITTED] * 3
     assert found["producers"] == 1
-    assert found["transactions"] == {"payments": "Ongoing of 60000 ms"}
+    assert found["transactions"] == {"payments": f"Ongoing of {TRANSACTION_TIMEOUT_MS} ms"}
     assert {name: error.split(":")[0] for name, error in found["changes"] if error} == {
         "create again": "TOPIC_ALREADY_EXISTS",
         "bad config": "INVALID_CONFIG",

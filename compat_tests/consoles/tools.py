@@ -56,7 +56,11 @@ def _cached(name: str, install: Sequence[str]) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
             _install([*install, f"{scratch}/made"])
-            Path(scratch, "made").rename(folder)
+            try:
+                Path(scratch, "made").rename(folder)
+            except OSError:
+                # Another run was quicker.
+                assert folder.exists()
     return folder
 
 

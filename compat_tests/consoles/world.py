@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from ..support import Broker, wait_until
 
 WAIT_S = 30.0
+TRANSACTION_TIMEOUT_MS = 900_000
 RECORDS, COMMITTED = 60, 5
 #: Records of `orders` that a group of `GROUPS` has not committed: in each partition, and in the three together.
 PARTITION_LAG, LAG = 15, 45
@@ -41,7 +42,8 @@ def filled(broker: Broker) -> Iterator[None]:
         )
     assert producer.flush(WAIT_S) == 0
 
-    payments = Producer({**address, "transactional.id": "payments"})
+    # Longer than any test: the coordinator must not end it first.
+    payments = Producer({**address, "transactional.id": "payments", "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS})
     payments.init_transactions(WAIT_S)
     for value in ("done", "open"):
         payments.begin_transaction()
