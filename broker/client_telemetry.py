@@ -3,9 +3,11 @@
 An administrator's subscriptions are configs of client metrics in the catalogue (`interval.ms`, `metrics`, `match`). A
 client asks what it is subscribed to, by an instance id that it gets here at first, and pushes. What was pushed goes to
 a receiver; `FileReceiver` is klamm's. Without one clients are not told that they may push, and are answered all the
-same if they do. Source: org.apache.kafka.server.ClientMetricsManager, ClientMetricsInstance.
+same if they do. An instance that has been silent for three intervals is a new one when it comes back; the one that was
+silent for longest goes when there are too many.
+Source: org.apache.kafka.server.ClientMetricsManager, ClientMetricsInstance.
 
-Left out: instances forgotten after three intervals (the oldest goes when there are too many); quotas.
+Left out: quotas.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ COMPRESSION_TYPES: Final = (Codec.ZSTD, Codec.LZ4, Codec.GZIP, Codec.SNAPPY)
 DEFAULT_INTERVAL_MS: Final = 300_000
 ALL_METRICS: Final = "*"
 MAX_INSTANCES: Final = 16_384
+#: After so many of its intervals of silence an instance is forgotten.
+FORGOTTEN_AFTER: Final = 3
 #: A client that was refused for one of these may ask anew at once.
 _ASK_AGAIN: Final = frozenset({ErrorCode.UNKNOWN_SUBSCRIPTION_ID, ErrorCode.UNSUPPORTED_COMPRESSION_TYPE})
 
@@ -87,6 +91,7 @@ class _Instance:
     seen_ms: tuple[float, float] = (float("-inf"), float("-inf"))  # its last question, its last push
     error: ErrorCode = ErrorCode.NONE
     terminating: bool = False
+    heard_ms: float = 0.0
 
 
 #: Name of a subscription -> its configs as text.
@@ -109,7 +114,7 @@ class ClientTelemetry:
         if instance_id == bytes(16):
             while (instance_id := self.new_id()) in RESERVED_IDS:
                 pass
-        instance = self._instance(instance_id, client)
+        instance = self._instance(instance_id, client, now_ms)
         asked_ms, pushed_ms = instance.seen_ms
         if now_ms - max(asked_ms, pushed_ms) < instance.subscription.interval_ms and instance.error not in _ASK_AGAIN:
             return instance_id, None, ErrorCode.THROTTLING_QUOTA_EXCEEDED
@@ -121,7 +126,7 @@ class ClientTelemetry:
         """Takes what a client has sent; `push.metrics` is compressed yet."""
         if push.instance_id in RESERVED_IDS:
             return ErrorCode.INVALID_REQUEST
-        instance = self._instance(push.instance_id, push.client)
+        instance = self._instance(push.instance_id, push.client, push.time_ms)
         instance.error = self._refuse(instance, push, compression_type, max_bytes)
         if instance.error:
             return instance.error
@@ -152,14 +157,17 @@ class ClientTelemetry:
             return ErrorCode.UNSUPPORTED_COMPRESSION_TYPE
         return ErrorCode.TELEMETRY_TOO_LARGE if len(push.metrics) > max_bytes else ErrorCode.NONE
 
-    def _instance(self, instance_id: bytes, client: Mapping[str, str]) -> _Instance:
+    def _instance(self, instance_id: bytes, client: Mapping[str, str], now_ms: int) -> _Instance:
         subscription = subscription_of(
             self.configs(), {**client, "client_instance_id": _text(instance_id)}, instance_id
         )
         found = self._instances.get(instance_id)
+        if found is not None and now_ms - found.heard_ms >= FORGOTTEN_AFTER * found.subscription.interval_ms:
+            found = None
         if found is None or found.subscription.id != subscription.id:
             # What the client knows of is gone: it learns that by UNKNOWN_SUBSCRIPTION_ID and asks.
             found = self._instances[instance_id] = _Instance(subscription)
+        found.heard_ms = now_ms
         self._instances.move_to_end(instance_id)
         if len(self._instances) > MAX_INSTANCES:
             self._instances.popitem(last=False)

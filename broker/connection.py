@@ -68,6 +68,7 @@ class Connection(Outgoing):
         "frame_filled",
         "frame_size",
         "in_flight",
+        "in_flight_api",
         "last_active_ms",
         "listener",
         "requests",
@@ -89,6 +90,8 @@ class Connection(Outgoing):
         self.frame_filled = 0
         self.frame_size = 0
         self.in_flight: Pending[Any] | None = None
+        #: The API of the last request that had to wait, for the metrics.
+        self.in_flight_api = ""
         self.turn_queued = False
         self.last_active_ms = broker.now_ms()
         self.reactor.register(self.fd, self)
@@ -248,6 +251,7 @@ class Connection(Outgoing):
 
     def _wait_for(self, response: Pending[Any], row: Served, correlation_id: int, version: int) -> None:
         self.in_flight = response
+        self.in_flight_api = row.name
         response.add_callback(partial(self._on_completed, row, correlation_id, version))
 
     def _on_completed(self, row: Served, correlation_id: int, version: int, pending: Pending[Any]) -> None:

@@ -54,6 +54,8 @@ class Listener:
         self.sock = sock
         self.max_connections = max_connections
         self.connections: set[Connection] = set()
+        #: How many connections there have been.
+        self.accepted = 0
         host, port = sock.getsockname()[:2]
         self.address = Address(name, host, port)
 
@@ -82,6 +84,7 @@ class Listener:
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.connections.add(Connection(self.broker, sock, self))
+            self.accepted += 1
         except OSError:  # it has gone already
             sock.close()
 

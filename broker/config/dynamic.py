@@ -10,12 +10,13 @@ Left out: listeners and cordoned.log.dirs, which klamm takes at its start only, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ...coordinator.java_order import string_map_order
 from .definitions import BROKER, QUOTA
-from .kinds import PER_BROKER, READ_ONLY, InvalidValue, Key, Value, format_value, parse
+from .kinds import PER_BROKER, READ_ONLY, InvalidValue, Key, Value, format_value, java_integer, parse
 
 if TYPE_CHECKING:
     from .config import Config
@@ -38,11 +39,39 @@ _SECURITY: Final = frozenset(
 )
 #: Kafka opens and closes listeners at run time, and closes folders to new partitions. klamm does not.
 _AT_START_ONLY: Final = ("listeners", "listener.security.protocol.map", "cordoned.log.dirs")
+#: log.local.retention.*: as long as log.retention.*.
+_AS_RETENTION: Final = -2
+#: What each thread of the cleaner must have more of for its keys.
+_CLEANER_BYTES: Final = 1024 * 1024
 #: org.apache.kafka.server.config.DynamicThreadPool: at most doubled or halved in one step.
 _THREAD_POOLS: Final = (
     *("num.io.threads", "num.network.threads", "num.replica.fetchers", "num.recovery.threads.per.data.dir"),
     *("background.threads", "remote.log.manager.copier.thread.pool.size"),
-    *("remote.log.manager.expiration.thread.pool.size", "remote.log.reader.threads"),
+    *("remote.log.manager.expiration.thread.pool.size", "remote.log.manager.follower.thread.pool.size"),
+    "remote.log.reader.threads",
+)
+#: The order in which Kafka defines those that have bad values: of several it names the first.
+_DEFINED: Final = (
+    *("remote.log.index.file.cache.total.size.bytes", "remote.log.manager.copier.thread.pool.size"),
+    *("remote.log.manager.expiration.thread.pool.size", "remote.log.manager.follower.thread.pool.size"),
+    *("remote.log.reader.threads", "log.local.retention.ms", "log.local.retention.bytes"),
+    *("remote.log.manager.copy.max.bytes.per.second", "remote.log.manager.fetch.max.bytes.per.second"),
+    *("remote.fetch.max.wait.ms", "remote.list.offsets.request.timeout.ms", "message.max.bytes", "num.io.threads"),
+    *("background.threads", "compression.type", "compression.gzip.level", "compression.lz4.level"),
+    *("compression.zstd.level", "max.connections.per.ip", "max.connections.per.ip.overrides", "max.connections"),
+    *("max.connection.creation.rate", "num.network.threads", "num.replica.fetchers", "unclean.leader.election.enable"),
+    *("follower.fetch.last.tiered.offset.enable", "group.coordinator.cached.buffer.max.bytes"),
+    *("group.consumer.assignment.interval.ms", "group.share.assignment.interval.ms"),
+    *("group.streams.assignment.interval.ms", "log.cleaner.threads", "log.cleaner.io.max.bytes.per.second"),
+    *("log.cleaner.dedupe.buffer.size", "log.cleaner.io.buffer.size", "log.cleaner.io.buffer.load.factor"),
+    *("log.cleaner.backoff.ms", "log.cleaner.min.cleanable.ratio", "log.cleaner.delete.retention.ms"),
+    *("log.cleaner.min.compaction.lag.ms", "log.cleaner.max.compaction.lag.ms", "log.segment.bytes", "log.roll.ms"),
+    *("log.roll.jitter.ms", "log.retention.ms", "log.retention.bytes", "log.cleanup.policy"),
+    *("log.index.size.max.bytes", "log.index.interval.bytes", "log.flush.interval.messages"),
+    *("log.segment.delete.delay.ms", "log.flush.interval.ms", "log.preallocate", "num.recovery.threads.per.data.dir"),
+    *("min.insync.replicas", "log.message.timestamp.type", "log.message.timestamp.before.max.ms"),
+    *("log.message.timestamp.after.max.ms", "share.coordinator.cached.buffer.max.bytes"),
+    *("transaction.partition.verification.enable", "producer.id.expiration.ms"),
 )
 #: What is refused by KafkaConfig.validateValues, and how it says so. Any negative retention means without end.
 _REQUIREMENTS: Final[tuple[tuple[str, Callable[[int], bool], str], ...]] = (
@@ -103,7 +132,7 @@ def broker_configs_error(configs: Mapping[str, str], config: Config, *, per_brok
             f"[{', '.join(secret)}]"
         )
     try:
-        values = {name: dynamic_value(name, text) for name, text in configs.items()}
+        values = {name: dynamic_value(name, text) for name, text in sorted(configs.items(), key=_defined)}
     except InvalidValue as error:
         return str(error)
     if not per_broker:
@@ -117,14 +146,66 @@ def broker_configs_error(configs: Mapping[str, str], config: Config, *, per_brok
     return _values_error(values, config)
 
 
+def _defined(row: tuple[str, str]) -> int:
+    return _DEFINED.index(row[0]) if row[0] in _DEFINED else len(_DEFINED)
+
+
 def _values_error(values: Mapping[str, Value], config: Config) -> str | None:
-    """What Kafka says of values that are well formed and do not fit."""
+    """What Kafka says of values that are well formed and do not fit: first what no broker may have, then what a running
+    one does not change to."""
     for name, is_wrong, message in _REQUIREMENTS:
         value = values.get(name)
         if isinstance(value, int) and is_wrong(value):
             return f"requirement failed: {message}"
-    if values.get("log.cleaner.threads") == 0:
+
+    def value_of(name: str) -> Any:
+        return values[name] if name in values else config.get(name)
+
+    problem = _memory_error(value_of) or _addresses_error(value_of)
+    if problem:
+        return problem
+    refused = _threads_error(values, config) or _connections_error(values) or _local_retention_error(value_of)
+    if refused:
+        return (
+            f"Invalid value org.apache.kafka.common.config.ConfigException: {refused} for configuration "
+            "Invalid dynamic configuration"
+        )
+    return None
+
+
+def _memory_error(value_of: Callable[[str], Any]) -> str | None:
+    threads = value_of("log.cleaner.threads")
+    if not threads:
         return "/ by zero"  # the cleaner's memory is divided among them
+    if value_of("log.cleaner.dedupe.buffer.size") // threads <= _CLEANER_BYTES:
+        return "requirement failed: log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread."
+    return None
+
+
+def _addresses_error(value_of: Callable[[str], Any]) -> str | None:
+    """max.connections.per.ip.overrides: address:number between commas."""
+    name = "max.connections.per.ip.overrides"
+    rows = [row for row in re.split(r"\s*,\s*", value_of(name).strip()) if row]
+    if not rows and value_of("max.connections.per.ip") == 0:
+        return f"requirement failed: max.connections.per.ip can be set to zero only if {name} property is set."
+    invalid = []
+    for row in rows:
+        address, colon, number = row.rpartition(":")
+        if not colon:
+            return f"Error parsing configuration property '{name}': begin 0, end -1, length {len(row)}"
+        if java_integer(number.strip()) is None:
+            return f'For input string: "{number.strip()}"'
+        if not re.fullmatch(r"[0-9a-zA-Z\-%._:]*", address.strip()):
+            invalid.append(address.strip())
+    return f"{name} contains invalid addresses : {','.join(invalid)}" if invalid else None
+
+
+def _threads_error(values: Mapping[str, Value], config: Config) -> str | None:
+    threads, now = values.get("log.cleaner.threads"), config.get("log.cleaner.threads")
+    if isinstance(threads, int) and threads < now // 2:
+        return f"Log cleaner threads cannot be reduced to less than half the current value {now}"
+    if isinstance(threads, int) and threads > now * 2:
+        return f"Log cleaner threads cannot be increased to more than double the current value {now}"
     for name in _THREAD_POOLS:
         new, old = values.get(name), config.get(name)
         if not isinstance(new, int) or old is None or new == old:
@@ -135,11 +216,37 @@ def _values_error(values: Mapping[str, Value], config: Config) -> str | None:
         elif new > old * 2:
             limit = f"value should not be greater than double the current value {old}"
         if limit:
-            return (
-                "Invalid value org.apache.kafka.common.config.ConfigException: Dynamic thread count update validation "
-                f"failed for {name}={new}, {limit} for configuration Invalid dynamic configuration"
-            )
+            return f"Dynamic thread count update validation failed for {name}={new}, {limit}"
     return None
+
+
+def _connections_error(values: Mapping[str, Value]) -> str | None:
+    for name in ("max.connections", "max.connection.creation.rate"):
+        if values.get(name) == 0:
+            return f"Invalid {name} 0"
+    return None
+
+
+def _local_retention_error(value_of: Callable[[str], Any]) -> str | None:
+    for unit, whole in (("ms", _retention_ms(value_of)), ("bytes", value_of("log.retention.bytes"))):
+        local = value_of(f"log.local.retention.{unit}")
+        if whole < 0 or local == _AS_RETENTION:
+            continue
+        start = f"Invalid value {local} for configuration log.local.retention.{unit}: Value must not be"
+        if local == -1:
+            return f"{start} -1 as log.retention.{unit} value is set as {whole}."
+        if local > whole:
+            return f"{start} more than log.retention.{unit} property value: {whole}"
+    return None
+
+
+def _retention_ms(value_of: Callable[[str], Any]) -> int:
+    """log.retention.* in ms, -1 for without end."""
+    found: int | None = value_of("log.retention.ms")
+    if found is None:
+        minutes = value_of("log.retention.minutes")
+        found = value_of("log.retention.hours") * 3_600_000 if minutes is None else minutes * 60_000
+    return max(found, -1)
 
 
 def changed_list(key: Key, before: str | None, operand: str, *, append: bool) -> str:
@@ -150,7 +257,10 @@ def changed_list(key: Key, before: str | None, operand: str, *, append: bool) ->
     if before is None:
         before = format_value(parse(key, key.default))
     entries = [entry for entry in (before or "").split(",") if entry]
-    for entry in operand.split(","):
+    operands = operand.split(",")
+    while operand and operands and not operands[-1]:  # Java's split leaves out what is empty at the end
+        operands.pop()
+    for entry in operands:
         if append and entry not in entries:
             entries.append(entry)
         elif not append and entry in entries:

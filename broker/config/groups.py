@@ -95,7 +95,7 @@ def check_client_metrics_configs(configs: Mapping[str, str]) -> None:
         if name not in CLIENT_METRICS:
             raise KafkaError(ErrorCode.INVALID_REQUEST, f"Unknown client metrics configuration: {name}")
     try:
-        values = {name: parse(CLIENT_METRICS[name], text) for name, text in configs.items()}
+        values = {name: parse(key, configs[name]) for name, key in CLIENT_METRICS.items() if name in configs}
     except InvalidValue as error:
         raise _refused(str(error)) from None
     interval = values.get("interval.ms")
@@ -108,7 +108,12 @@ def check_client_metrics_configs(configs: Mapping[str, str]) -> None:
     assert isinstance(patterns, tuple)
     for pattern in patterns:
         name, *expressions = pattern.split("=")
-        if len(expressions) != 1 or name.strip() not in _MATCHED or not _is_pattern(expressions[0].strip()):
+        if (
+            len(expressions) != 1
+            or not expressions[0]
+            or name.strip() not in _MATCHED
+            or not _is_pattern(expressions[0].strip())
+        ):
             raise _refused(f"Illegal client matching pattern: {pattern}")
 
 

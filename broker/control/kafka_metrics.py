@@ -3,8 +3,8 @@
 Counters are additions that the broker makes anyway, or the difference of two offsets; all else is looked up when it is
 asked for. No log is opened for it (see log_figures.py).
 
-Left out: times of requests (percentiles of *TimeMs), rates by minute (Prometheus makes them from the counters), errors
-by code, purgatories, the JVM.
+Left out: times of requests (percentiles of *TimeMs) and errors by code, for which each answer would have to be looked
+at, rates by minute (Prometheus makes them from the counters), the JVM.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _TOPIC_METRICS: Final = "kafka_server_brokertopicmetrics"
 _RUNNING: Final = 3
 _PRODUCE, _FETCH = "Produce", "Fetch"
+#: Kafka's name of what waits -> the API whose requests those are.
+_PURGATORIES: Final = {"Produce": _PRODUCE, "Fetch": _FETCH, "Rebalance": "JoinGroup"}
 #: Partitions looked at before the others on the loop get their turn.
 PARTITIONS_A_TURN: Final = 50
 
@@ -75,6 +77,16 @@ def _requests(broker: Broker) -> Iterator[Sample]:
     for listener in broker.listeners:
         labels = {"listener": listener.name}
         yield Sample("kafka_server_socket_server_metrics_connection_count", labels, len(listener.connections))
+        yield Sample("kafka_server_socket_server_metrics_connection_creation_total", labels, listener.accepted)
+    parked = Counter(
+        connection.in_flight_api
+        for listener in broker.listeners
+        for connection in listener.connections
+        if connection.in_flight is not None
+    )
+    for operation, api in _PURGATORIES.items():
+        labels = {"delayedOperation": operation}
+        yield Sample("kafka_server_delayedoperationpurgatory_purgatorysize", labels, parked[api])
     sessions = len(broker.fetch_sessions)
     yield Sample("kafka_server_fetchsessioncache_numincrementalfetchsessions", {}, sessions)
     yield Sample("kafka_server_kafkaserver_brokerstate", {}, _RUNNING)
@@ -89,10 +101,14 @@ def _cluster(broker: Broker) -> Iterator[Sample]:
         ("partitioncount", len(mine)),
         ("leadercount", len(led)),
         ("underreplicatedpartitions", sum(len(row.isr) < len(row.replicas) for _, row in led)),
-        ("underminisrpartitioncount", sum(len(row.isr) < _min_in_sync(broker, topic) for topic, row in led)),
+        ("underminisrpartitioncount", sum(len(row.isr) < _min_in_sync(broker, topic, row) for topic, row in led)),
         ("offlinereplicacount", sum(row.leader == NO_LEADER for _, row in mine)),
     ):
         yield Sample(f"kafka_server_replicamanager_{name}", {}, value)
+    for name in ("isrshrinks", "isrexpands"):  # there is no follower that could fall behind
+        yield Sample(f"kafka_server_replicamanager_{name}_total", {}, 0)
+    offline = len(broker.logs.paths) - len(broker.logs.online)
+    yield Sample("kafka_log_logmanager_offlinelogdirectorycount", {}, offline)
     active = [row for row in catalogue.brokers.values() if row.is_active]
     for name, value in (
         ("activecontrollercount", 1),
@@ -110,8 +126,10 @@ def _cluster(broker: Broker) -> Iterator[Sample]:
         yield Sample("kafka_broker_info", {"id": str(row.id), "address": f"{host}:{port}"}, 1)
 
 
-def _min_in_sync(broker: Broker, topic: TopicImage) -> int:
-    return int(topic.configs.get("min.insync.replicas") or broker.config.get("min.insync.replicas"))
+def _min_in_sync(broker: Broker, topic: TopicImage, partition: PartitionImage) -> int:
+    """No more than there are replicas (kafka.cluster.Partition.effectiveMinIsr)."""
+    wanted = int(topic.configs.get("min.insync.replicas") or broker.config.get("min.insync.replicas"))
+    return min(wanted, len(partition.replicas))
 
 
 def _of_partition(topic: TopicImage, image: PartitionImage, figures: LogFigures | None) -> Iterator[Sample]:

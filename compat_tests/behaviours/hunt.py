@@ -11,6 +11,7 @@ throttle administrators, partitions for a coordinator's topic), names of Java cl
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
@@ -182,7 +183,11 @@ def alter_log_dirs(rng: random.Random) -> Json:
 
 
 def describe_producers(rng: random.Random) -> Json:
-    return {"topics": some(rng, partitions_of("partitionIndexes"), 3, 0)}
+    # A transaction has ended in "three": its marker has the time of that.
+    def one(rng: random.Random) -> Json:
+        return {"name": rng.choice(("orders", "a.b", *BAD_TOPICS)), "partitionIndexes": some(rng, index, 3, 0)}
+
+    return {"topics": some(rng, one, 3, 0)}
 
 
 def list_config_resources(rng: random.Random) -> Json:
@@ -214,7 +219,7 @@ def metadata(rng: random.Random) -> Json:
 
 def list_offsets(rng: random.Random) -> Json:
     def one(rng: random.Random) -> Json:
-        return {"partitionIndex": index(rng), "timestamp": rng.choice((-1, -2, -3, -4, -5, 0, 9223372036854775807))}
+        return {"partitionIndex": index(rng), "timestamp": rng.choice((-1, -2, -4, -5, 0, 9223372036854775807))}
 
     rows = some(rng, lambda rng: {"name": topic(rng), "partitions": some(rng, one, 3, 0)}, 2, 0)
     return {"replicaId": -1, "isolationLevel": rng.choice((0, 1)), "topics": rows}
@@ -278,6 +283,18 @@ def fitting(struct: type[Struct], value: Json, version: int) -> Json:
             item = [fitting(inner, each, version) for each in item] if row.array else fitting(inner, item, version)
         fitted[row.json_name] = item
     return fitted
+
+
+def swept() -> Iterator[Step]:
+    """Each value of each config alone: would it be taken?"""
+    names = {2: ("orders",), 4: ("1", ""), 16: ("metrics-1",), 32: ("stable",)}
+    for kind, (_, pool) in RESOURCES.items():
+        for number, (resource_name, (key, values)) in enumerate(itertools.product(names.get(kind, ()), pool.items())):
+            for value in dict.fromkeys(values):
+                row = {"name": key, "configOperation": 0, "value": value}
+                resources = [{"resourceType": kind, "resourceName": resource_name, "configs": [row]}]
+                request = {"resources": resources, "validateOnly": True}
+                yield Step(-1000 - number, "IncrementalAlterConfigs", 1, request, None, False)
 
 
 def hunted(seed: int, count: int) -> Iterator[Step]:

@@ -21,7 +21,7 @@ from tests.broker.admin_requests import AdminConversation
 from tests.broker.raw_client import ClosedError, RawClient
 from tests.broker.topic_requests import Step
 
-from .hunt import hunted
+from .hunt import hunted, swept
 from .hunt_preparation import prepared
 from .record_admin_requests import PASSING, REPEATABLE, without_eligible_leader_replicas
 
@@ -62,7 +62,7 @@ def differences(kafka: str, klamm: str, seed: int, count: int) -> Iterator[tuple
         without_eligible_leader_replicas(client)
     theirs, ours = Asker(kafka), Asker(klamm)
     try:
-        for step in itertools.chain(prepared(), hunted(seed, count)):
+        for step in itertools.chain(prepared(), swept(), hunted(seed, count)):
             expected, answer = theirs.answer(step), ours.answer(step)
             deadline = time.monotonic() + SETTLES_S
             while (

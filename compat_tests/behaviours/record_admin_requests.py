@@ -28,7 +28,7 @@ from tests.broker.admin_requests import HUNTED, TABLE, AdminConversation, admin_
 from tests.broker.raw_client import RawClient
 from tests.broker.topic_requests import Step
 
-from .hunt import hunted
+from .hunt import hunted, swept
 from .hunt_preparation import prepared
 
 #: A coordinator is not there yet, or is busy with what it was told before.
@@ -64,8 +64,8 @@ def without_eligible_leader_replicas(client: RawClient) -> None:
 
 
 def drawn(seed: int, count: int) -> list[Step]:
-    """The preparation, and requests of the hunt that are answered: the table has no closed connections."""
-    return [*prepared(), *(step for step in hunted(seed, count) if step.api not in UNANSWERED)]
+    """The preparation, each config, and requests of the hunt that are answered: the table has no closed connections."""
+    return [*prepared(), *swept(), *(step for step in hunted(seed, count) if step.api not in UNANSWERED)]
 
 
 def settled(conversation: AdminConversation, step: Step, pause_s: float) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def test_pushes_keep_to_the_interval(world: World) -> None:
     assert world.push(1000) == ErrorCode.THROTTLING_QUOTA_EXCEEDED
     assert world.push(1001) == ErrorCode.NONE
     assert world.push(1002, terminating=True) == ErrorCode.NONE
-    assert world.push(9000) == ErrorCode.INVALID_REQUEST
+    assert world.push(4000) == ErrorCode.INVALID_REQUEST
     assert [push.time_ms for push in world.received.pushes] == [1, 1001, 1002]
 
 
@@ -144,3 +144,11 @@ def test_the_number_of_instances_is_bounded(world: World) -> None:
     for number in range(2, MAX_INSTANCES + 10):
         world.telemetry.ask(number.to_bytes(16, "big"), CLIENT, 0)
     assert len(world.telemetry._instances) == MAX_INSTANCES
+
+
+def test_an_instance_that_was_silent_for_three_intervals_is_a_new_one(world: World) -> None:
+    assert world.push(0, terminating=True) == ErrorCode.NONE
+    assert world.push(2_999) == ErrorCode.INVALID_REQUEST
+    # It was heard of again, and what it said does not matter.
+    assert world.push(5_998) == ErrorCode.INVALID_REQUEST
+    assert world.push(8_998) == ErrorCode.NONE

@@ -21,6 +21,9 @@ from klamm.broker.control.families import MEANINGS, Sample, families
 from klamm.broker.control.port import MAX_HEAD_BYTES
 from tests.tools.conftest import Process
 
+from .raw_client import RawClient, wait_for
+from .steps import fetch_request
+
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
 LIMIT_S = 60
 
@@ -148,6 +151,31 @@ def test_metrics_follow_what_clients_do(served: Served) -> None:
     assert not [name for name in last if name.startswith("kafka_consumergroup_lag") and 'topic="t"' in name]
 
 
+def test_what_waits_and_who_came(served: Served) -> None:
+    before = served.samples()
+    parked = 'kafka_server_delayedoperationpurgatory_purgatorysize{delayedOperation="Fetch"}'
+    accepted = 'kafka_server_socket_server_metrics_connection_creation_total{listener="PLAINTEXT"}'
+    assert (before[parked], before["kafka_log_logmanager_offlinelogdirectorycount"]) == (0, 0)
+    command(
+        "topics",
+        "--bootstrap-server",
+        served.bootstrap,
+        "--create",
+        "--topic",
+        "two",
+        "--config",
+        "min.insync.replicas=2",
+    )
+    with RawClient(served.bootstrap) as client:
+        client.send(fetch_request({"idle": [(0, 0)]}, max_wait_ms=60_000, min_bytes=1), 12)
+        wait_for(lambda: served.samples()[parked] == 1, "a fetch that waits", LIMIT_S)
+        after = served.samples()
+    assert after[accepted] > before[accepted]
+    # As many as there are replicas are enough.
+    assert after["kafka_server_replicamanager_underminisrpartitioncount"] == 0
+    wait_for(lambda: served.samples()[parked] == 0, "the fetch to go with its client", LIMIT_S)
+
+
 def offsets_of(samples: dict[str, float], name: str, topic: str) -> dict[int, float]:
     """By partition."""
     pattern = re.compile(rf'{name}{{partition="(\d+)",topic="{topic}"}}')
@@ -203,6 +231,7 @@ def test_a_scrape_opens_no_log_and_passes_over_a_folder_that_is_offline(tmp_path
     left = {index: value for index, value in offsets_of(before, end, "t").items() if index not in in_b}
     assert offsets_of(broken, end, "t") == left
     assert set(offsets_of(broken, "kafka_topic_partition_leader", "t")) == set(range(4))
+    assert broken["kafka_log_logmanager_offlinelogdirectorycount"] == 1
     served.process.kill()
 
 
