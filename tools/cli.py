@@ -51,6 +51,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "delete-records": Command("admin.delete_records", "delete the records of partitions below an offset"),
     "producer-perf-test": Command("perf.producer", "how fast records can be produced"),
     "consumer-perf-test": Command("perf.consumer", "how fast records can be consumed"),
+    "verifiable-producer": Command("perf.verifiable_producer", "numbers as records, and JSON of each that is stored"),
     "topics": Command("admin.topics", "create, list, describe, alter and delete topics"),
     "configs": Command("admin.configs", "configs of topics, brokers, groups, users and clients"),
     "groups": Command("groups.all_groups", "list groups of every type"),

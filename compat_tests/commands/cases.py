@@ -26,6 +26,8 @@ COMMANDS_DIFFER: dict[tuple[str, str], str] = {
     ("consumer-groups settings", "--nosuch"): "an exception in Kafka, a complaint in klamm",
     ("cluster settings", "cluster-id --nosuch"): _ARGPARSE,
     ("transactions settings", "list --nosuch"): _ARGPARSE,
+    ("verifiable-producer", "--topic {t} --acks 7"): _ARGPARSE,
+    ("verifiable-producer", "--max-messages 1"): _ARGPARSE,
     ("features rehearsed", "--bootstrap-controller 127.0.0.1:1 describe"): _ARGPARSE,
     (
         "transactions aborted",

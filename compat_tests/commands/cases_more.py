@@ -57,6 +57,32 @@ MORE = [
     ),
 ]
 
+MORE.append(
+    Case(
+        "verifiable-producer",
+        [
+            *steps_of(
+                "verifiable-producer",
+                "--topic {t} --max-messages 3",
+                "--topic {t} --max-messages 3 --value-prefix 7 --repeating-keys 2 --throughput 1000",
+                "--topic {t} --max-messages 1 --acks 0 --message-create-time 5",
+                "--topic {t} --max-messages 0",
+                "--topic {t}/x --max-messages 1",
+                "--topic {t} --acks 7",
+                "--topic {t} --command-config {bad}",
+                "--topic {t} --max-messages 1 --producer.config {fine}",
+                "--topic {t} --max-messages 1 --producer.config {fine} --command-config {fine}",
+                "--max-messages 1",
+            ),
+            Step(
+                "console-consumer",
+                "--topic {t} --from-beginning --max-messages 8 --formatter-property print.key=true",
+            ),
+        ],
+        files={**_BAD, "fine": "linger.ms=1\n"},
+    )
+)
+
 _NAMED = Step("client-metrics", "--alter --name {t} --metrics org.apache.kafka.")
 LISTED = [
     Case(

@@ -36,6 +36,7 @@ CLASSES = {
     "consumer-groups": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
     "groups": "org.apache.kafka.tools.GroupsCommand",
     "client-metrics": "org.apache.kafka.tools.ClientMetricsCommand",
+    "verifiable-producer": "org.apache.kafka.tools.VerifiableProducer",
     "dump-log": "org.apache.kafka.tools.DumpLogSegments",
 }
 

@@ -42,8 +42,8 @@ class Sender:
         self._waiting_since_s = 0.0
         self._keyless = -1
 
-    def add(self, record: Record) -> None:
-        """Takes a record; sends its partition's batch if that is full.
+    def add(self, record: Record, timestamp_ms: int | None = None) -> None:
+        """Takes a record, with this timestamp or the time it is; sends its partition's batch if that is full.
 
         Raises ClientError where there is no topic, and for a record that is larger than max.request.size.
         """
@@ -59,7 +59,8 @@ class Sender:
             self._waiting_since_s = time.monotonic()
         size = RECORD_OVERHEAD_BYTES + len(record.key or b"") + len(record.value or b"")
         size += sum(len(name) + len(value or b"") for name, value in record.headers)
-        stamped = record._replace(timestamp_ms=time.time_ns() // 1_000_000)
+        now_ms = time.time_ns() // 1_000_000
+        stamped = record._replace(timestamp_ms=now_ms if timestamp_ms is None else timestamp_ms)
         if partition in self._waiting and self._waiting_bytes[partition] + size > self._settings.batch_bytes:
             self._send(partition)
         self._waiting.setdefault(partition, []).append(stamped)
