@@ -66,8 +66,10 @@ class PartitionCheck:
         #: Where offsets are missing, ascending: compaction removed what was there.
         self._hole_starts = array("q")
         self._hole_ends = array("q")
-        self._first_offset = first_offset
         self.log_end_offset = first_offset
+        #: Producers with records of a transaction that goes on; (producer, marker) of transactions without records.
+        self._in_transaction: set[int] = set()
+        self._empty: set[tuple[int, int]] = set()
         #: Where the log does not begin at 0 and no snapshot says how the producers were, some are not known.
         self._knows_producers = first_offset == 0
         self._producers = ProducerState()
@@ -109,8 +111,8 @@ class PartitionCheck:
         return number >= 0 and offset < self._hole_ends[number]
 
     def may_be_empty(self, transaction: AbortedTransaction) -> bool:
-        """Of a compacted log: retention took its first records, and compaction may have taken the others."""
-        return transaction.first_offset < self._first_offset and bool(self._hole_starts)
+        """Only a snapshot knows of it: what is left of the log has none of its records, retention took them."""
+        return (transaction.producer_id, transaction.last_offset) in self._empty
 
     def end(self) -> None:
         self._compare_snapshots(self.log_end_offset, self.log_end_offset)
@@ -160,11 +162,16 @@ class PartitionCheck:
                 header.max_timestamp_ms,
                 header.is_transactional,
             )
+            if header.is_transactional:
+                self._in_transaction.add(header.producer_id)
             return None
         try:
             markers = [decode_end_txn_marker(record) for record in batch_records(data)]
         except RecordError:
             return None  # `_check_records` has it
+        if header.producer_id not in self._in_transaction:
+            self._empty.add((header.producer_id, header.base_offset))
+        self._in_transaction.discard(header.producer_id)
         for marker in markers:
             if marker is not None:
                 return self._producers.end_transaction(
