@@ -134,8 +134,9 @@ class ProducerState:
                     for batch in batches:
                         if batch.last_sequence == last_sequence and batch.first_sequence == first_sequence:
                             return batch
-                    raise _out_of_order(producer_id, first_sequence, entry)
-            elif first_sequence != 0:
+                    if epoch != NO_PRODUCER_EPOCH:  # without one any sequence will do, as in Kafka
+                        raise _out_of_order(producer_id, first_sequence, entry)
+            elif first_sequence != 0 and epoch != NO_PRODUCER_EPOCH:
                 raise _out_of_order(producer_id, first_sequence, entry)
         elif epoch < entry.epoch:
             raise _old_epoch(producer_id, epoch, entry)

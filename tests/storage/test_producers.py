@@ -53,6 +53,15 @@ def test_the_last_five_batches_are_answered_with_their_first_offsets() -> None:
     put(state, 14, 24)
 
 
+def test_without_an_epoch_any_sequence_will_do_and_duplicates_are_known() -> None:
+    state = ProducerState()
+    for number, sequence in enumerate((7, 3, 3000, 0)):
+        put(state, sequence, number, epoch=-1)
+    found = state.check(1, -1, 3000, 3000)
+    assert found is not None
+    assert found.first_offset == 2
+
+
 @pytest.mark.behaviour("10")
 @pytest.mark.behaviour("11")
 def test_epochs() -> None:
