@@ -1,12 +1,15 @@
 """AlterReplicaLogDirs v1-2 (KIP-113); the handler answers 3.9's v0 too: moves logs to another folder of this broker.
 
 The path is one of log.dirs as it stands in the config, made absolute: LOG_DIR_NOT_FOUND else, KAFKA_STORAGE_ERROR for
-one that is offline, and for a partition that is. A partition that does not exist is UNKNOWN_TOPIC_OR_PARTITION. The
-answer says that the movement has begun (`log_movements.py`); DescribeLogDirs shows how far it is. To move a log to
-where it is ends a movement. Source: kafka.server.ReplicaManager.alterReplicaLogDirs.
+one that is offline, and for a partition that is; INVALID_TOPIC_EXCEPTION for a name that leaves no room for the new
+folder's. A partition that does not exist is UNKNOWN_TOPIC_OR_PARTITION. The answer says that the movement has begun
+(`log_movements.py`); DescribeLogDirs shows how far it is. To move a log to where it is ends a movement.
+Source: kafka.server.ReplicaManager.alterReplicaLogDirs.
 """
 
 from __future__ import annotations
+
+from typing import Final
 
 from ...wire.errors import ErrorCode, KafkaError
 from ...wire.messages.alter_replica_log_dirs import (
@@ -16,6 +19,10 @@ from ...wire.messages.alter_replica_log_dirs import (
     AlterReplicaLogDirTopicResult,
 )
 from ..context import RequestContext
+
+#: What a file system takes, and what Kafka writes behind the name of a folder that a log moves to: .UUID-future.
+_MAX_FOLDER_NAME: Final = 255
+_FUTURE_SUFFIX: Final = 1 + 32 + len("-future")
 
 
 def handle(request: AlterReplicaLogDirsRequest, context: RequestContext) -> AlterReplicaLogDirsResponse:
@@ -43,6 +50,8 @@ def handle(request: AlterReplicaLogDirsRequest, context: RequestContext) -> Alte
 
 def _error(topic: str, index: int, path: str, context: RequestContext) -> ErrorCode:
     broker = context.broker
+    if len(f"{topic}-{index}") > _MAX_FOLDER_NAME - _FUTURE_SUFFIX:
+        return ErrorCode.INVALID_TOPIC_EXCEPTION
     if path not in broker.logs.paths:
         return ErrorCode.LOG_DIR_NOT_FOUND
     folder = broker.logs.by_path(path)

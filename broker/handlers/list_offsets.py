@@ -70,11 +70,9 @@ def _answer(
     """`found_before`: what an earlier attempt has found. Raises ColdRead for all partitions that lack something."""
     cold: list[Missing] = []
     named = Counter((topic.name, asked.partition_index) for topic in request.topics for asked in topic.partitions)
-    topics = []
-    for topic in filter(lambda topic: topic.partitions, request.topics):
-        answers = []
-        # A partition that is named twice is answered once.
-        for asked in {asked.partition_index: asked for asked in topic.partitions}.values():
+    topics: dict[str, dict[int, ListOffsetsPartitionResponse]] = {}
+    for topic in request.topics:
+        for asked in topic.partitions:
             key = (topic.name, asked.partition_index)
             if key not in found_before:
                 try:
@@ -87,19 +85,20 @@ def _answer(
                 except KafkaError as failure:
                     found_before[key] = Found(), failure.code
             found, error = found_before[key]
-            answers.append(
-                ListOffsetsPartitionResponse(
-                    partition_index=asked.partition_index,
-                    error_code=error,
-                    offset=found.offset,
-                    timestamp=found.timestamp_ms,
-                    leader_epoch=found.leader_epoch if context.api_version >= _LEADER_EPOCH_FROM else -1,
-                )
+            # A topic, or a partition, that is named twice is answered once.
+            topics.setdefault(topic.name, {})[asked.partition_index] = ListOffsetsPartitionResponse(
+                partition_index=asked.partition_index,
+                error_code=error,
+                offset=found.offset,
+                timestamp=found.timestamp_ms,
+                leader_epoch=found.leader_epoch if context.api_version >= _LEADER_EPOCH_FROM else -1,
             )
-        topics.append(ListOffsetsTopicResponse(name=topic.name, partitions=answers))
     if cold:
         raise ColdRead(cold)
-    return ListOffsetsResponse(throttle_time_ms=0, topics=topics)
+    return ListOffsetsResponse(
+        throttle_time_ms=0,
+        topics=[ListOffsetsTopicResponse(name=name, partitions=list(rows.values())) for name, rows in topics.items()],
+    )
 
 
 def _lookup(topic: str, asked: ListOffsetsPartition, isolation_level: int, context: RequestContext) -> Found:

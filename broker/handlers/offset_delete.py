@@ -49,7 +49,9 @@ def handle(request: OffsetDeleteRequest, context: RequestContext) -> Any:
         (answer,) = answers
         if answer.error_code != ErrorCode.NONE:
             return answer
-        found = {topic.name: topic.partitions for topic in answer.topics}
+        found: dict[str, list[OffsetDeleteResponsePartition]] = {}
+        for topic in answer.topics:
+            found.setdefault(topic.name, []).extend(topic.partitions)
         names = dict.fromkeys((*unknown, *found))
         return OffsetDeleteResponse(
             error_code=ErrorCode.NONE,

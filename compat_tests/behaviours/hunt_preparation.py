@@ -158,6 +158,42 @@ _PREPARED: Final[Sequence[tuple[str, int, Json]]] = (
             "topicPartitions": [],
         },
     ),
+    # A topic that is named twice, and a name that leaves no room for that of a new folder.
+    (
+        "OffsetDelete",
+        0,
+        {
+            "groupId": "offsets",
+            "topics": [
+                {"name": "three", "partitions": [{"partitionIndex": 0}]},
+                {"name": "three", "partitions": [{"partitionIndex": 0}, {"partitionIndex": 3}]},
+            ],
+        },
+    ),
+    (
+        "ListOffsets",
+        1,
+        {
+            "replicaId": -1,
+            "topics": [
+                {"name": "three", "partitions": [{"partitionIndex": 1, "timestamp": -2}]},
+                {"name": "three", "partitions": [{"partitionIndex": 2, "timestamp": -1}]},
+                {"name": "stale", "partitions": []},
+            ],
+        },
+    ),
+    (
+        "AlterReplicaLogDirs",
+        2,
+        {
+            "dirs": [
+                {
+                    "path": "/nowhere",
+                    "topics": [{"name": "x" * 213, "partitions": [0, 10]}, {"name": "x" * 214, "partitions": [0]}],
+                }
+            ]
+        },
+    ),
 )
 
 
