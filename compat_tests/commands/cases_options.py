@@ -26,6 +26,7 @@ _TOPICS = [
             "--describe --topic {t} --unavailable-partitions --under-replicated-partitions",
             "--describe --topic {t} --delete-config min.insync.replicas",
             "--alter --topic {t} --delete-config min.insync.replicas --partitions 4",
+            "--alter --topic {t} --delete-config min.insync.replicas",
             "--alter --topic {t} --partitions 3 --replica-assignment 1,1,1",
             "--describe --topic {t} --under-min-isr-partitions",
             "--list --topic __consumer_offsets",
@@ -53,6 +54,7 @@ _SETTINGS = [
     _reads_settings(
         "leader-election",
         "--election-type preferred --topic {t} --partition many",
+        "--election-type preferred --topic {t} --partition 0 --all-topic-partitions",
         "--election-type preferred --topic {t} --partition 0 --command-config {bad}",
         "--election-type preferred --topic {t} --partition 0 --admin.config {bad}",
     ),
@@ -227,6 +229,9 @@ _PERF = [
                 "consumer-perf-test",
                 "--topic {t} --num-records 3 --group {g}",
                 "--topic {t} --num-records 3 --fetch-size large",
+                "--topic {t} --num-records 3 --date-format j",
+                "--topic {t} --num-records 3 --from-latest --timeout 500",
+                "--topic {t} --num-records 3 --command-property isolation.level=x",
                 "--topic {t} --num-records 4 --timeout 500 --group {g}2 --command-property max.poll.records=1",
             ),
             Step("consumer-groups", "--describe --group {g}"),
@@ -331,6 +336,7 @@ _GROUPS = [
         "--describe --group {g} --timeout soon",
         "--validate-regex orders-.*",
         "--validate-regex orders-(",
+        "--describe --group {g} --offsets --members",
     ),
     Case(
         "consumer-groups of a file",

@@ -176,6 +176,12 @@ def _list(client: Client, options: Options) -> int:
 
 
 def _body(options: Options) -> int:
+    if options.has("delete-config"):
+        print(
+            "delete-config option is no longer supported and deprecated since version 4.0. The config will be fully"
+            " removed in future releases.",
+            file=sys.stderr,
+        )
     action = check(options)
     with client_of(options) as client:
         if action == "describe":

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .consumer_member import ConsumerMember
 
 RESETS: Final[Mapping[str, int | None]] = {"earliest": EARLIEST, "latest": LATEST, "none": None}
+_ISOLATION_WORDS: Final = "String must be one of: read_committed, read_uncommitted"
 _ISOLATION: Final = {"read_uncommitted": 0, "read_committed": READ_COMMITTED}
 
 #: Kafka's metadata.max.age.ms, after which new topics and partitions are looked for.
@@ -62,7 +63,7 @@ class Source:
         protocol = _protocol(config)
         isolation = subscription.isolation or config.get("isolation.level", "read_uncommitted")
         if isolation not in _ISOLATION:
-            raise SettingError(f"Invalid value {isolation} for configuration isolation.level: {', '.join(_ISOLATION)}")
+            raise SettingError(f"Invalid value {isolation} for configuration isolation.level: {_ISOLATION_WORDS}")
         reset = config.get("auto.offset.reset", subscription.reset)
         if reset not in RESETS:
             raise SettingError(f"Invalid value {reset} for configuration auto.offset.reset: {', '.join(RESETS)}")
