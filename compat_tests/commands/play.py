@@ -96,7 +96,8 @@ def play(case: Case, run: Run, setup: Run, bootstrap: str, folder: Path) -> list
     for step in case.steps:
         told = run(step.command, _words(step, names, bootstrap), step.stdin)
         if case.own_lines:
-            lines = (line for line in told.out.splitlines() if topic in line or group in line)
+            # Whose columns are as wide as the longest name of others.
+            lines = (re.sub(" +", " ", line) for line in told.out.splitlines() if topic in line or group in line)
             told = told._replace(out="\n".join(lines))
         found.append(_ended(told, {topic: "TOPIC", group: "GROUP", str(folder): "FOLDER"}, bootstrap, case.numbers))
     return found
