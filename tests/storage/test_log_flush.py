@@ -62,6 +62,14 @@ def test_the_names_of_files_come_to_the_device_with_the_batches(
     assert synced == []
 
 
+def test_of_the_snapshots_of_no_segment_the_newest_stays(open_log: OpenLog, batch: MakeBatch, tmp_path: Path) -> None:
+    log = open_log()
+    for end in (1, 2, 3):
+        append(log, batch(b"x", producer_id=1, producer_epoch=0, base_sequence=end - 1))
+        log.flush()
+        assert [path.name for path in (tmp_path / "t-0").glob("*.snapshot")] == [f"{end:020d}.snapshot"]
+
+
 def test_a_flush_that_cannot_begin_holds_no_files(
     open_log: OpenLog, batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
