@@ -50,6 +50,10 @@ def alter_scram_credentials(
             changes[name] = change
         except KafkaError as error:
             errors[name] = error
+    for name, change in list(changes.items()):
+        if isinstance(change, ScramCredentialUpsertion) and not change.salted_password:
+            del changes[name]
+            errors[name] = KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)  # no key of Java's Mac may be empty
     records = [_record(change) for change in changes.values()]
     results = [
         AlterUserScramCredentialsResult(user=name, error_code=ErrorCode.NONE, error_message=None) for name in changes
@@ -75,8 +79,6 @@ def _check(stored: ScramCredentials, change: ScramCredentialDeletion | ScramCred
         raise KafkaError(ErrorCode.UNACCEPTABLE_CREDENTIAL, "Too few iterations")
     if change.iterations > MAX_ITERATIONS:
         raise KafkaError(ErrorCode.UNACCEPTABLE_CREDENTIAL, "Too many iterations")
-    if not change.salted_password:
-        raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)  # no key of Java's Mac may be empty
 
 
 def _record(change: ScramCredentialDeletion | ScramCredentialUpsertion) -> Message:

@@ -52,6 +52,7 @@ _JOIN: Final = {
     "protocolType": "consumer",
     "protocols": [{"name": "range", "metadata": "AAEAAAABAAZvcmRlcnMAAAAAAAAAAA=="}],
 }
+_NO_PASSWORD: Final = {"name": "nobody", "iterations": 8192, "salt": "eHh4eA==", "saltedPassword": ""}
 _PREPARED: Final[Sequence[tuple[str, int, Json]]] = (
     (
         "CreateTopics",
@@ -157,6 +158,11 @@ _PREPARED: Final[Sequence[tuple[str, int, Json]]] = (
             "serverAssignor": None,
             "topicPartitions": [],
         },
+    ),
+    # Java has no keys without bytes, which is noticed last.
+    *(
+        ("AlterUserScramCredentials", 0, {"deletions": [], "upsertions": [{**_NO_PASSWORD, "mechanism": 1}, *more]})
+        for more in ([], [{**_NO_PASSWORD, "mechanism": 2}])
     ),
     # A topic that is named twice, and a name that leaves no room for that of a new folder.
     (
