@@ -22,6 +22,7 @@ from ..storage.log_manager import METADATA_TOPIC
 from ..wire.errors import ErrorCode, KafkaError
 from ..wire.messages.create_topics import CreatableTopic, CreatableTopicConfig
 from .cleaner import clean_logs, unlink_deleted
+from .connection_limits import address_limits
 from .context import RequestContext
 from .features import METADATA_VERSION
 from .fetch_sessions import FetchSessions
@@ -234,8 +235,9 @@ class Broker:
         self.config.set_dynamic(configs(BROKER_RESOURCE, ""), configs(BROKER_RESOURCE, str(self.node_id)))
         self._metadata_log_files.configure(self._metadata_log_config())
         self.logs.producer_expiration_ms = self.config.get("producer.id.expiration.ms")
+        limits = address_limits(self.config)
         for listener in self.listeners:
-            listener.max_connections = self.config.get("max.connections")
+            listener.max_connections, listener.address_limits = self.config.get("max.connections"), limits
         self.partitions.reconfigure()
 
     def _reserve_producer_ids(self) -> range:
@@ -302,10 +304,10 @@ class Broker:
 
     def bind(self) -> list[Address]:
         """Bind all listeners, so that ports are known; nothing is accepted yet. Raises OSError."""
-        max_connections = self.config.get("max.connections")
+        max_connections, limits = self.config.get("max.connections"), address_limits(self.config)
         for listener in self.config.listeners:
             sock = bind(listener.host, listener.port, self.config.get("socket.listen.backlog.size"))
-            self.listeners.append(Listener(self, listener.name, sock, max_connections))
+            self.listeners.append(Listener(self, listener.name, sock, max_connections, limits))
         return [listener.address for listener in self.listeners]
 
     async def serve(self, stop: trio.Event, ready: Callable[[], None] = lambda: None) -> None:

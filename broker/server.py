@@ -7,6 +7,7 @@ import socket
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from .connection import Connection
+from .connection_limits import UNLIMITED, AddressLimits
 
 if TYPE_CHECKING:
     from .broker import Broker
@@ -46,13 +47,16 @@ def bind(host: str, port: int, backlog: int) -> socket.socket:
 
 
 class Listener:
-    """A named listening socket. `max_connections`: beyond it a new connection is closed at once."""
+    """A named listening socket. `max_connections`, `address_limits`: beyond them a new connection is closed at once."""
 
-    def __init__(self, broker: Broker, name: str, sock: socket.socket, max_connections: int) -> None:
+    def __init__(
+        self, broker: Broker, name: str, sock: socket.socket, max_connections: int, limits: AddressLimits
+    ) -> None:
         self.broker = broker
         self.name = name
         self.sock = sock
         self.max_connections = max_connections
+        self.address_limits = limits
         self.connections: set[Connection] = set()
         #: How many connections there have been.
         self.accepted = 0
@@ -67,17 +71,22 @@ class Listener:
         """Clients are waiting to be accepted."""
         for _ in range(ACCEPTS_A_TURN):
             try:
-                sock, _ = self.sock.accept()
+                sock, peer = self.sock.accept()
             except (BlockingIOError, InterruptedError, ConnectionError):
                 return
             except OSError as error:
                 self._pause(error)
                 return
-            self._accepted(sock)
+            self._accepted(sock, peer[0])
 
-    def _accepted(self, sock: socket.socket) -> None:
+    def _accepted(self, sock: socket.socket, address: str) -> None:
         if len(self.connections) >= self.max_connections:
             log.warning("closing a new connection on %s: max.connections=%d", self.name, self.max_connections)
+            sock.close()
+            return
+        limit = self.address_limits.of(address)
+        if limit != UNLIMITED and self._count_of(address) >= limit:
+            log.info("closing a new connection of %s, which has all %d that it may have", address, limit)
             sock.close()
             return
         sock.setblocking(False)
@@ -87,6 +96,13 @@ class Listener:
             self.accepted += 1
         except OSError:  # it has gone already
             sock.close()
+
+    def _count_of(self, address: str) -> int:
+        """Connections that an address has, over all listeners."""
+        host = "/" + address
+        return sum(
+            connection.client_host == host for listener in self.broker.listeners for connection in listener.connections
+        )
 
     def _pause(self, error: OSError) -> None:
         log.warning("cannot accept connections on %s: %s", self.name, error)

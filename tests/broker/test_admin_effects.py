@@ -95,6 +95,32 @@ def test_max_connections_of_one_broker_changes_live(klamm: Klamm) -> None:
         ask(address, ApiVersionsRequest(), 0)
 
 
+def test_connections_of_one_address_are_limited_live(klamm: Klamm) -> None:
+    address, each, overrides = klamm.bootstrap_servers, "max.connections.per.ip", "max.connections.per.ip.overrides"
+    with RawClient(address) as first:
+
+        def set_to(name: str, value: str | None) -> None:
+            """Once it is answered the broker has also seen who closed before."""
+            config = AlterableConfig(name=name, config_operation=DELETE if value is None else SET, value=value)
+            resource = AlterConfigsResource(resource_type=BROKER, resource_name="", configs=[config])
+            answer = first.request(IncrementalAlterConfigsRequest(resources=[resource]), 1)
+            assert answer.responses[0].error_code == ErrorCode.NONE
+
+        set_to(each, "1")
+        with RawClient(address) as second, pytest.raises(ClosedError):
+            second.request(ApiVersionsRequest(), 0)
+        set_to(overrides, "10.9.8.7:0, localhost:2")
+        with RawClient(address) as second, RawClient(address) as third:
+            second.request(ApiVersionsRequest(), 0)
+            with pytest.raises(ClosedError):
+                third.request(ApiVersionsRequest(), 0)
+        set_to(overrides, None)
+        set_to(each, None)
+        with RawClient(address) as second, RawClient(address) as third:
+            second.request(ApiVersionsRequest(), 0)
+            third.request(ApiVersionsRequest(), 0)
+
+
 def test_a_resource_named_twice_is_refused(klamm: Klamm) -> None:
     """Kafka 4.3.1 never answers this one."""
     topic, _ = create_topic(klamm.bootstrap_servers)

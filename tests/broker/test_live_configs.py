@@ -102,7 +102,10 @@ OBSERVED: dict[str, Callable[[Site], Any]] = {
     "group.consumer.assignment.interval.ms": assignment_interval_ms,
 }
 #: Those that are refused at run time, and those of which a broker with sockets shows more (test_admin_effects.py).
-ELSEWHERE = {"listeners", "listener.security.protocol.map", "max.connections"}
+ELSEWHERE = {
+    *("listeners", "listener.security.protocol.map"),
+    *("max.connections", "max.connections.per.ip", "max.connections.per.ip.overrides"),
+}
 LIVE = sorted(
     name for name, key in BROKER.items() if key.update != READ_ONLY and not key.standing and name not in ELSEWHERE
 )
