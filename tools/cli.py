@@ -52,6 +52,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "producer-perf-test": Command("perf.producer", "how fast records can be produced"),
     "consumer-perf-test": Command("perf.consumer", "how fast records can be consumed"),
     "verifiable-producer": Command("perf.verifiable_producer", "numbers as records, and JSON of each that is stored"),
+    "verifiable-consumer": Command("perf.verifiable_consumer", "a group's member, and JSON of all that it reads"),
     "topics": Command("admin.topics", "create, list, describe, alter and delete topics"),
     "configs": Command("admin.configs", "configs of topics, brokers, groups, users and clients"),
     "groups": Command("groups.all_groups", "list groups of every type"),

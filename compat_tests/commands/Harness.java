@@ -58,7 +58,7 @@ public final class Harness {
 
     private static void answerAtEnd() {
         try {
-            for (int tries = 0; tellsAtEnd && tries < 1000 && !out.toString().contains("tool_data"); tries++) {
+            for (int tries = 0; tellsAtEnd && tries < 1000 && !out.toString().matches("(?s).*(tool_data|shutdown_requested).*"); tries++) {
                 Thread.sleep(10);
             }
         } catch (InterruptedException impossible) {
@@ -79,7 +79,7 @@ public final class Harness {
     private static void run(String name, String[] arguments) {
         try {
             Class.forName(name).getMethod("main", String[].class).invoke(null, (Object) arguments);
-            if (name.endsWith("VerifiableProducer")) {
+            if (name.endsWith("VerifiableProducer") || name.endsWith("VerifiableConsumer")) {
                 // It tells its result while the JVM ends.
                 tellsAtEnd = true;
                 System.exit(0);

@@ -28,6 +28,8 @@ COMMANDS_DIFFER: dict[tuple[str, str], str] = {
     ("transactions settings", "list --nosuch"): _ARGPARSE,
     ("verifiable-producer", "--topic {t} --acks 7"): _ARGPARSE,
     ("verifiable-producer", "--max-messages 1"): _ARGPARSE,
+    ("verifiable-consumer", "--topic {t} --group-id {g}-e --max-messages soon"): _ARGPARSE,
+    ("verifiable-consumer", "--topic {t} --max-messages 1"): _ARGPARSE,
     ("features rehearsed", "--bootstrap-controller 127.0.0.1:1 describe"): _ARGPARSE,
     (
         "transactions aborted",

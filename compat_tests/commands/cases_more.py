@@ -83,6 +83,36 @@ MORE.append(
     )
 )
 
+MORE.append(
+    Case(
+        "verifiable-consumer",
+        steps_of(
+            "verifiable-consumer",
+            "--topic {t} --group-id {g} --max-messages 2 --verbose",
+            "--topic {t} --group-id {g} --max-messages 1",
+            "--topic {t} --group-id {g}-b --max-messages 1 --enable-autocommit --command-config {two}",
+            "--topic {t} --group-id {g}-b --max-messages 1 --consumer.config {fine}",
+            "--topic {t} --group-id {g}-c --max-messages 3 --group-protocol consumer --group-remote-assignor range",
+            "--topic {t} --group-id {g}-d --max-messages 3 --group-instance-id one --session-timeout 7000",
+            "--topic {t} --group-id {g}-e --max-messages 0",
+            "--topic {t} --group-id {g}-e --max-messages 1 --reset-policy none",
+            "--topic {t} --group-id {g}-e --max-messages 1 --reset-policy first",
+            "--topic {t} --group-id {g}-e --max-messages 1 --group-protocol consumer --group-remote-assignor none",
+            "--topic {t} --group-id {g}-e --max-messages 1 --group-protocol consumer --session-timeout 7000",
+            "--topic {t} --group-id {g}-e --max-messages 1 --session-timeout 1",
+            "--topic {t} --group-id {g}-e --max-messages 1 --group-protocol cats",
+            "--topic {t} --group-id {g}-e --max-messages 1 --assignment-strategy org.example.None",
+            "--topic {t}/x --group-id {g}-e --max-messages 1",
+            "--topic {t} --group-id {g}-e --max-messages soon",
+            "--topic {t} --group-id {g}-e --command-config {bad}",
+            "--topic {t} --group-id {g}-e --consumer.config {fine} --command-config {fine}",
+            "--topic {t} --max-messages 1",
+        ),
+        WRITTEN,
+        files={**_BAD, "two": "max.poll.records=2\n", "fine": "fetch.max.wait.ms=100\n"},
+    )
+)
+
 _NAMED = Step("client-metrics", "--alter --name {t} --metrics org.apache.kafka.")
 LISTED = [
     Case(

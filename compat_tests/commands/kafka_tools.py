@@ -37,6 +37,7 @@ CLASSES = {
     "groups": "org.apache.kafka.tools.GroupsCommand",
     "client-metrics": "org.apache.kafka.tools.ClientMetricsCommand",
     "verifiable-producer": "org.apache.kafka.tools.VerifiableProducer",
+    "verifiable-consumer": "org.apache.kafka.tools.VerifiableConsumer",
     "dump-log": "org.apache.kafka.tools.DumpLogSegments",
 }
 

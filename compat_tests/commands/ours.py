@@ -12,7 +12,7 @@ from klamm.tools.cli import main
 
 LIMIT_S = 60
 #: These read standard input by its descriptor, write bytes, or take signals.
-_PROCESSES = ("console-producer", "console-consumer")
+_PROCESSES = ("console-producer", "console-consumer", "verifiable-consumer")
 
 
 def klamm(command: str, arguments: list[str], stdin: str) -> Told:

@@ -5,8 +5,13 @@ from __future__ import annotations
 import io
 import json
 import re
+import signal
+import subprocess
+import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -231,3 +236,94 @@ def test_a_wrong_command_line_of_the_consumer(
 def test_times_are_written_as_java_does(pattern: str, text: str) -> None:
     moment_s = time.mktime((2026, 3, 1, 15, 4, 5, 0, 0, -1))
     assert format_time(pattern, int(moment_s) * 1000 + 6) == text
+
+
+# --- verifiable-consumer ----------------------------------------------------------------------------------------------
+
+#: After which a consumer is killed, and its lines end.
+LIMIT_S = 60
+
+Event = dict[str, Any]
+
+
+class Consumer:
+    """A process of klamm's verifiable-consumer, event by event."""
+
+    def __init__(self, *words: str) -> None:
+        arguments = [sys.executable, "-m", "klamm", "verifiable-consumer", *words]
+        self.process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
+        self.limit = threading.Timer(LIMIT_S, self.process.kill)
+        self.limit.start()
+
+    def until(self, name: str, count: int | None = None) -> list[Event]:
+        """The events up to one of that name, with `count` partitions if that is said."""
+        found: list[Event] = []
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            found.append(json.loads(line))
+            if found[-1]["name"] == name and count in (None, len(found[-1].get("partitions", ()))):
+                return found
+        raise AssertionError(f"no {name}: {found}")
+
+    def end(self, number: signal.Signals) -> tuple[int, list[str]]:
+        self.process.send_signal(number)
+        names = [json.loads(line)["name"] for line in self.process.communicate()[0].splitlines()]
+        return self.process.returncode, names
+
+
+@pytest.fixture
+def consumer(klamm: Callable[..., Any], tmp_path: Path) -> Iterator[Callable[..., Consumer]]:
+    often = [f"group.consumer.{name}heartbeat.interval.ms=100" for name in ("", "min.")]
+    more = [word for setting in often for word in ("--set", setting)]
+    address = klamm("serve", "--host", "127.0.0.1", "--port", 0, "--ephemeral", "--topic", "two:2", *more).listening()
+    main(["producer-perf-test", "--bootstrap-server", address, "--topic", "two", *_SOME])
+    config = tmp_path / "consumer.properties"
+    config.write_text("heartbeat.interval.ms=100\n")
+    with ExitStack() as stack:
+
+        def start(*words: str) -> Consumer:
+            more = () if "consumer" in words else ("--command-config", str(config))
+            found = Consumer("--bootstrap-server", address, "--topic", "two", "--group-id", "g", *words, *more)
+            stack.callback(found.process.wait)
+            stack.callback(found.process.kill)
+            stack.callback(found.limit.cancel)
+            return found
+
+        yield start
+
+
+_SOME = ("--num-records", "700", "--record-size", "10", "--throughput", "-1")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_verifiable_consumer_behind_what_it_has_read(
+    consumer: Callable[..., Consumer], number: signal.Signals
+) -> None:
+    one = consumer("--max-messages", "1000")
+    read = 0
+    committed: dict[int, int] = {}
+    while read < 700:
+        *_, consumed, ended = one.until("offsets_committed")
+        assert consumed["count"] <= 500, "max.poll.records"
+        assert sum(row["count"] for row in consumed["partitions"]) == consumed["count"]
+        assert ended["success"] is True
+        read += consumed["count"]
+        assert [row["maxOffset"] + 1 for row in consumed["partitions"]] == [row["offset"] for row in ended["offsets"]]
+        committed.update({row["partition"]: row["offset"] for row in ended["offsets"]})
+    assert sum(committed.values()) == 700
+    assert one.end(number) == (128 + number, ["shutdown_requested", "partitions_revoked", "shutdown_complete"])
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_verifiable_consumers_share_partitions(consumer: Callable[..., Consumer], protocol: str) -> None:
+    first = consumer("--group-protocol", protocol)
+    assert first.until("partitions_assigned", 2)[0]["name"] == "startup_complete"
+    second = consumer("--group-protocol", protocol)
+    gained = second.until("partitions_assigned", 1)[-1]["partitions"]
+    # Eager members of the classic protocol give up all and get some back; by KIP-848 one goes and the other stays.
+    lost = first.until("partitions_revoked", 2 if protocol == "classic" else 1)[-1]["partitions"]
+    back = first.until("partitions_assigned", 1 if protocol == "classic" else 0)[-1]["partitions"]
+    kept = back if protocol == "classic" else [{"topic": "two", "partition": 1 - lost[0]["partition"]}]
+    assert sorted(row["partition"] for row in [*kept, *gained]) == [0, 1]
+    assert second.end(signal.SIGTERM)[0] == 128 + signal.SIGTERM
+    assert first.until("partitions_assigned", 2 if protocol == "classic" else 1)

@@ -83,11 +83,11 @@ class ConsumerMember:
             self._heartbeat(self._client.deadline(), everything=False)
         return self._epoch != _JOINS and self._target is None
 
-    def commit(self, offsets: Mapping[Key, int], epochs: Mapping[Key, int]) -> None:
-        """Commits; a member that is out of its group is left to `stays`. Raises ServerError for anything else."""
+    def commit(self, offsets: Mapping[Key, int], epochs: Mapping[Key, int]) -> bool:
+        """Commits. False: the member is out of its group, which `stays` sees to. Raises ServerError for the rest."""
         for attempt in range(2):
             if not offsets or self._epoch == _JOINS:
-                return
+                return not offsets
             try:
                 commit_offsets(
                     self._client,
@@ -98,13 +98,14 @@ class ConsumerMember:
                     member_id=self._member_id,
                     instance_id=self._instance_id,
                 )
-                return
+                return True
             except ServerError as error:
                 if error.code not in _MOVING:
                     raise
                 if attempt == 0:
                     # The heartbeat tells the epoch that counts now.
                     self._heartbeat(self._client.deadline(), everything=False)
+        return False
 
     def leave(self) -> None:
         """Tells the group at once that this member is gone; a static one may be back within its session."""

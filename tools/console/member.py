@@ -296,10 +296,10 @@ class Member:
         check(answer.error_code)
         return True
 
-    def commit(self, offsets: Mapping[Key, int], epochs: Mapping[Key, int]) -> None:
-        """Commits; a group that has moved on meanwhile is left to `stays`. Raises ServerError for anything else."""
+    def commit(self, offsets: Mapping[Key, int], epochs: Mapping[Key, int]) -> bool:
+        """Commits. False: the group has moved on meanwhile, which `stays` sees to. Raises ServerError for the rest."""
         if not offsets:
-            return
+            return True
         try:
             commit_offsets(
                 self._client,
@@ -314,6 +314,8 @@ class Member:
             if error.code not in _REJOIN:
                 raise
             self._heartbeat_due_s = 0.0
+            return False
+        return True
 
     def leave(self) -> None:
         """Tells the group at once that this member is gone; a static one stays until its session ends (KIP-345)."""

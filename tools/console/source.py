@@ -6,7 +6,7 @@ import re
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ...wire.errors import ErrorCode
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from .consumer_member import ConsumerMember
 
 RESETS: Final[Mapping[str, int | None]] = {"earliest": EARLIEST, "latest": LATEST, "none": None}
+_RESET_WORDS: Final = (
+    "Invalid value {0} for configuration auto.offset.reset: Invalid value `{0}` for configuration auto.offset.reset."
+    " The value must be either 'earliest', 'latest', 'none' or of the format 'by_duration:<PnDTnHnMn.nS.>'."
+)
 _ISOLATION_WORDS: Final = "String must be one of: read_committed, read_uncommitted"
 _ISOLATION: Final = {"read_uncommitted": 0, "read_committed": READ_COMMITTED}
 
@@ -53,23 +57,36 @@ class Subscription(NamedTuple):
     timeout_s: float | None = None
 
 
+class Listener(NamedTuple):
+    """Told of the partitions that come and go, as Kafka's ConsumerRebalanceListener is."""
+
+    assigned: Callable[[list[Key]], None]
+    revoked: Callable[[list[Key]], None]
+
+
+_DEAF: Final = Listener(lambda _: None, lambda _: None)
+
+
 class Source:
     """The records one by one, from one partition or as a member of a group, whose offsets are committed.
 
     A context: at its end what was handed out is committed, and the group left.
     """
 
-    def __init__(self, config: Mapping[str, str], address: str, subscription: Subscription) -> None:
+    def __init__(
+        self, config: Mapping[str, str], address: str, subscription: Subscription, listener: Listener = _DEAF
+    ) -> None:
         protocol = _protocol(config)
         isolation = subscription.isolation or config.get("isolation.level", "read_uncommitted")
         if isolation not in _ISOLATION:
             raise SettingError(f"Invalid value {isolation} for configuration isolation.level: {_ISOLATION_WORDS}")
         reset = config.get("auto.offset.reset", subscription.reset)
         if reset not in RESETS:
-            raise SettingError(f"Invalid value {reset} for configuration auto.offset.reset: {', '.join(RESETS)}")
+            raise SettingError(_RESET_WORDS.format(reset))
         self._reset = RESETS[reset]
         self._timeout_s = subscription.timeout_s
         self._group = subscription.group
+        self._listener = listener
         self._commits = subscription.commits
         self._commit_s = number(config, "auto.commit.interval.ms", 5000) / 1000
         self._commit_due_s = 0.0
@@ -91,6 +108,7 @@ class Source:
         self._member = None if self._fixed is not None else self._member_of(protocol, config)
         self._waiting: deque[Shown] = deque()
         self._subscribed: dict[str, int] | None = None
+        self._owned: list[Key] = []
         self._look_s = 0.0
         self._committed: dict[Key, int] = {}
         #: Seconds spent in joining the group.
@@ -137,6 +155,8 @@ class Source:
         try:
             if self._member is not None:
                 self._commit()
+                if self._owned:
+                    self._listener.revoked(self._owned)
                 self._member.leave()
         except ClientError as error:
             print(f"WARN the last offsets could not be committed: {error}", file=sys.stderr)
@@ -163,19 +183,27 @@ class Source:
                 raise
         return self._waiting.popleft()
 
-    def poll(self, wait_ms: int) -> list[Shown]:
-        """What a fetch of every leader brings within `wait_ms`; nothing while none is assigned. Raises ClientError."""
+    def poll(self, wait_ms: int, most: int | None = None) -> list[Shown]:
+        """What a fetch of every leader brings within `wait_ms`; nothing while none is assigned. Raises ClientError.
+
+        `most` (max.poll.records): what is above it is there at once with the next calls.
+        """
         self._poll(min(wait_ms, self._wait_ms), None)
-        found = list(self._waiting)
-        self._waiting.clear()
-        return found
+        count = len(self._waiting)
+        return [self._waiting.popleft() for _ in range(count if most is None else min(count, most))]
+
+    def commit(self, offsets: Mapping[Key, int]) -> bool:
+        """Commits for the group. False: this member is no longer in it. Raises ClientError."""
+        assert self._member is not None
+        return self._member.commit(offsets, {})
 
     def _poll(self, wait_ms: int, end_s: float | None) -> None:
         if self._fixed is not None:
             self._assign_fixed(self._fixed)
         elif not self._is_member(end_s):
             return
-        self._waiting.extend(self._reader.poll(wait_ms))
+        if not self._waiting:
+            self._waiting.extend(self._reader.poll(wait_ms))
 
     def _assign_fixed(self, fixed: dict[Key, int]) -> None:
         if not self._reader.positions:
@@ -233,11 +261,20 @@ class Source:
         deadline_s = time.monotonic() + 600 if end_s is None else end_s
         begin_s = time.monotonic()
         kept = self._handed_out() if self._reads_on else {}
+        if not self._reads_on and self._subscribed is not None:
+            # The classic protocol's eager one: all is given up, and then assigned anew.
+            self._listener.revoked(self._owned)
+            self._owned = []
         keys = self._member.join(wanted, deadline_s)
         kept = {key: kept[key] for key in keys if key in kept}
         self.joined_s += time.monotonic() - begin_s
         self._subscribed = wanted
         fresh = [key for key in keys if key not in kept]
+        gone = [key for key in self._owned if key not in kept]
+        self._owned = keys
+        if gone:
+            self._listener.revoked(gone)
+        self._listener.assigned(fresh)
         committed = committed_offsets(self.client, self._group, fresh) if fresh else {}
         if self._reset is None and len(committed) < len(fresh):
             missing = ", ".join(f"{key[0]}-{key[1]}" for key in fresh if key not in committed)

@@ -6,11 +6,10 @@ As Kafka's VerifiableProducer, which system tests count by. A record is never se
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import Final
 
@@ -23,6 +22,7 @@ from ..client.pipeline import Batch
 from ..client.producer_settings import pipeline_settings
 from ..client.settings import number, read_properties
 from ..console.sender import Sender, SenderSettings
+from .events import event, text_of
 from .statistics import now_ms
 
 EXAMPLES: Final = """\
@@ -69,22 +69,15 @@ class _Tally:
                 "topic": self._topic,
                 "partition": batch.partition,
             }
-            _event("producer_send_success", {**_texts(record), **place})
+            event("producer_send_success", {**_texts(record), **place})
 
     def lost(self, record: Record, error: ClientError) -> None:
         name = f"class {error.java_package}.{error.java_name}"
-        _event(
-            "producer_send_error", {"topic": self._topic, **_texts(record), "exception": name, "message": str(error)}
-        )
+        event("producer_send_error", {"topic": self._topic, **_texts(record), "exception": name, "message": str(error)})
 
 
 def _texts(record: Record) -> dict[str, object]:
-    key, value = record.key, record.value
-    return {"key": None if key is None else key.decode(), "value": None if value is None else value.decode()}
-
-
-def _event(name: str, more: Mapping[str, object]) -> None:
-    print(json.dumps({"timestamp": now_ms(), "name": name, **more}, separators=(",", ":")), flush=True)
+    return {"key": text_of(record.key), "value": text_of(record.value)}
 
 
 def _records(options: argparse.Namespace) -> Iterator[Record]:
@@ -137,7 +130,7 @@ def _produce(client: Client, options: argparse.Namespace, settings: SenderSettin
     sender = Sender(client, options.topic, settings, tally.done)
     code = 0
     begin_s, begin_ms = time.monotonic(), now_ms()
-    _event("startup_complete", {})
+    event("startup_complete", {})
     try:
         for record in _records(options):
             _wait(sender, 0.0 if options.throughput < 0 else begin_s + tally.sent / max(options.throughput, 1e-9))
@@ -150,10 +143,10 @@ def _produce(client: Client, options: argparse.Namespace, settings: SenderSettin
     except _StoppedError as stopped:
         code = 128 + stopped.args[0]
     sender.flush()
-    _event("shutdown_complete", {})
+    event("shutdown_complete", {})
     average = tally.acked / max(time.monotonic() - begin_s, 1e-9)
     counts = {"sent": tally.sent, "acked": tally.acked}
-    _event("tool_data", {**counts, "target_throughput": options.throughput, "avg_throughput": average})
+    event("tool_data", {**counts, "target_throughput": options.throughput, "avg_throughput": average})
     return code
 
 
