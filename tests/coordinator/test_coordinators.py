@@ -104,7 +104,7 @@ def test_what_does_not_exist_is_refused_before_the_group_is_asked(ready: Site) -
     answer = ready.ask(OffsetCommitRequest(group_id="g", topics=topics), 9)
     assert [
         (topic.name, [(row.partition_index, row.error_code) for row in topic.partitions]) for topic in answer.topics
-    ] == [("u", [(3, 3)]), ("t", [(1, 0), (0, 0), (3, 3)])]
+    ] == [("u", [(3, 3)]), ("t", [(3, 3), (1, 0), (0, 0)])]
     assert [ready.committed("g", "t", index)[0] for index in (0, 1)] == [7, 7]
     assert ready.ask(OffsetCommitRequest(group_id="h", topics=[]), 9).topics == []
 
@@ -117,8 +117,9 @@ def test_offsets_by_topic_id(ready: Site) -> None:
     topics = [OffsetCommitRequestTopic(topic_id=topic_id, partitions=[row]) for topic_id in (known, unknown)]
     answer = ready.ask(OffsetCommitRequest(group_id="g", topics=topics), 10)
     assert [(topic.topic_id, topic.partitions[0].error_code) for topic in answer.topics] == [
-        (known, 0),
+        # What is refused comes first (OffsetCommitResponse.Builder).
         (unknown, ErrorCode.UNKNOWN_TOPIC_ID),
+        (known, 0),
     ]
     asked = [OffsetFetchRequestTopics(topic_id=topic_id, partition_indexes=[0, 1]) for topic_id in (known, unknown)]
     groups = [
