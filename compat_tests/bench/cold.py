@@ -37,6 +37,8 @@ INTERVAL_S = 0.005
 SAMPLES = 2_000
 RECORD_BYTES = 1_000
 RECORDS_A_BATCH = 900
+#: The default of max.partition.fetch.bytes.
+FETCH_BYTES = 1_048_576
 #: Of a consumer that does not take a processor for itself, which the pair would wait for whatever the broker does.
 MODEST_MB_PER_S = 200.0
 COLD_S = 0.05
@@ -133,7 +135,7 @@ def drop_pages(folder: Path) -> None:
 
 
 def read_backlog(address: tuple[str, int], records: int, mb_per_s: float) -> None:
-    """Reads it, a batch's worth of megabytes a request, again and again; on SIGTERM says how many bytes came.
+    """Reads it again and again, as much a request as clients ask of a partition; on SIGTERM says how many bytes came.
 
     `mb_per_s`: at most.
     """
@@ -150,7 +152,7 @@ def read_backlog(address: tuple[str, int], records: int, mb_per_s: float) -> Non
         while True:
             offset = 0
             while offset < records:
-                sock.sendall(fetch_frame(BACKLOG, offset, 10 * 1_048_576))
+                sock.sendall(fetch_frame(BACKLOG, offset, FETCH_BYTES))
                 (left,) = struct.unpack(">i", sock.recv(4, socket.MSG_WAITALL))
                 size = left
                 while left:
