@@ -226,14 +226,15 @@ class Reactor:
                     handler.on_writable()
                 if readable and handlers.get(fd) is handler:
                     handler.on_readable()
-            for _ in range(len(soon)):
+            called = len(soon)
+            for _ in range(called):
                 self._call(soon.popleft())
             deadline_ms = timers.next_deadline_ms()
             if deadline_ms is not None:
                 now_ms = self._clock()
                 if deadline_ms <= now_ms:
                     timers.run_due(now_ms)
-            if not events and not soon:
+            if not events and not called and not soon:  # what a thread has called may have answered: more may come
                 rounds = 0
                 await self._wait_in_trio()
             elif rounds < ROUNDS_BEFORE_TRIO:
