@@ -143,9 +143,9 @@ class Catalogue:
 
     `metadata_offset`: of the last record replayed, -1 for none; `leader_epoch` and `controller_id`: of the metadata
     log's leader, 0 and -1 for none; `next_producer_id`: the first that no block has; `finalized_features`: name ->
-    level, none that is 0; `voters`: the quorum's, where the
-    log names them (kraft.version 1); `in_transaction`: a metadata transaction
-    (KIP-868) is open, whose records wait for its end; `is_whole`: nothing was passed over that a Kafka would miss.
+    level, none that is 0; `voters`: the quorum's, where the log names them (kraft.version 1); `in_transaction`: a
+    metadata transaction (KIP-868) is open, whose records wait for its end; `is_whole`: nothing was passed over that a
+    Kafka would miss.
     """
 
     def __init__(self, cluster_id: str) -> None:

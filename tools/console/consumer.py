@@ -15,6 +15,7 @@ from .consumer_options import ABOUT, OPTIONS
 from .formatters import Formatter, FormatterError, formatter
 from .member import Key
 from .options import Options, OptionsError, bootstrap, help_or_version, parse, properties, refuse, warn_of_old
+from .signals import on_stop_signals
 from .source import RESETS, Source, Subscription, TimedOutError
 
 _OLD_NAMES: Final = (
@@ -49,12 +50,8 @@ def run(arguments: Sequence[str]) -> int:
     except SettingError as error:
         print(java_line(error), file=sys.stderr)
         return 1
-    before = {number: signal.signal(number, _stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
+    with on_stop_signals(_stop):
         return _consume(source, options, show)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _consume(source: Source, options: Options, show: Formatter) -> int:

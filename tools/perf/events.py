@@ -1,13 +1,16 @@
-"""The lines of JSON that the verifiable tools print, an event each.
+"""What the verifiable tools share: the lines of JSON that they print, an event each, and their file of settings.
 
 Source: org.apache.kafka.tools.VerifiableProducer, VerifiableConsumer.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import sys
 from collections.abc import Mapping
 
+from ..admin.common import OLD_CONFIG
 from .statistics import now_ms
 
 
@@ -19,3 +22,15 @@ def event(name: str, more: Mapping[str, object]) -> None:
 def text_of(data: bytes | None) -> str | None:
     """A key or value as Kafka's StringDeserializer reads it."""
     return None if data is None else data.decode(errors="replace")
+
+
+def config_path(parser: argparse.ArgumentParser, options: argparse.Namespace, old_name: str) -> str | int:
+    """The properties file that --command-config or the older option names; "" for none, 1 for both, which it says."""
+    old: str | None = getattr(options, old_name)
+    if old and options.command_config:
+        text = f"Options --{old_name} and --command-config are mutually exclusive."
+        print(f"{parser.format_usage()}{parser.prog}: error: {text}", file=sys.stderr)
+        return 1
+    if old:
+        print(OLD_CONFIG.format(old_name))
+    return options.command_config or old or ""

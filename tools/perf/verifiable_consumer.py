@@ -9,21 +9,20 @@ of polls that bring nothing but markers of transactions; waiting for brokers lon
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import Final
 
 from ..admin.actions import parse_or_code, parser_of
-from ..admin.common import OLD_CONFIG
 from ..client import ClientError
 from ..client.errors import SettingError, java_line
 from ..client.settings import number, read_properties
 from ..console.formatters import Shown
 from ..console.member import Key
+from ..console.signals import on_stop_signals
 from ..console.source import Listener, Source, Subscription
-from .events import event, text_of
+from .events import config_path, event, text_of
 
 EXAMPLES: Final = """\
   klamm verifiable-consumer --bootstrap-server localhost:9092 --topic t --group-id g --max-messages 100
@@ -110,14 +109,9 @@ def run(arguments: Sequence[str]) -> int:
     options = parse_or_code(found, arguments)
     if isinstance(options, int):
         return options
-    old = getattr(options, "consumer.config")
-    if old and options.command_config:
-        text = "Options --consumer.config and --command-config are mutually exclusive."
-        print(f"{found.format_usage()}{found.prog}: error: {text}", file=sys.stderr)
-        return 1
-    if old:
-        print(OLD_CONFIG.format("consumer.config"))
-    path = options.command_config or old
+    path = config_path(found, options, "consumer.config")
+    if isinstance(path, int):
+        return path
     try:
         config = _config(options, read_properties(path) if path else {})
         most = number(config, "max.poll.records", 500, least=1)
@@ -126,12 +120,8 @@ def run(arguments: Sequence[str]) -> int:
         print(f'Exception in thread "main" {java_line(error)}', file=sys.stderr)
         return 1
     signals = _Signals()
-    before = {one: signal.signal(one, signals.stop) for one in (signal.SIGTERM, signal.SIGINT)}
-    try:
+    with on_stop_signals(signals.stop):
         _consume(source, options, most, signals)
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
     return 128 + signals.number if signals.number else 0
 
 

@@ -15,14 +15,14 @@ from typing import Final
 
 from ...wire.records import Record
 from ..admin.actions import parse_or_code, parser_of
-from ..admin.common import OLD_CONFIG
 from ..client import Client, ClientError, open_client
 from ..client.errors import SettingError, java_line
 from ..client.pipeline import Batch
 from ..client.producer_settings import pipeline_settings
 from ..client.settings import number, read_properties
 from ..console.sender import Sender, SenderSettings
-from .events import event, text_of
+from ..console.signals import on_stop_signals
+from .events import config_path, event, text_of
 from .statistics import now_ms
 
 EXAMPLES: Final = """\
@@ -95,14 +95,9 @@ def run(arguments: Sequence[str]) -> int:
     options = parse_or_code(found, arguments)
     if isinstance(options, int):
         return options
-    old = getattr(options, "producer.config")
-    if old and options.command_config:
-        text = "Options --producer.config and --command-config are mutually exclusive."
-        print(f"{found.format_usage()}{found.prog}: error: {text}", file=sys.stderr)
-        return 1
-    if old:
-        print(OLD_CONFIG.format("producer.config"))
-    path = options.command_config or old
+    path = config_path(found, options, "producer.config")
+    if isinstance(path, int):
+        return path
     try:
         properties = read_properties(path) if path else {}
         merged = {**properties, "acks": str(options.acks), "retries": "0"}
@@ -116,13 +111,8 @@ def run(arguments: Sequence[str]) -> int:
     except SettingError as error:
         print(f'Exception in thread "main" {java_line(error)}', file=sys.stderr)
         return 1
-    before = {one: signal.signal(one, _stop) for one in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        with client:
-            return _produce(client, options, settings)
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
+    with on_stop_signals(_stop), client:
+        return _produce(client, options, settings)
 
 
 def _produce(client: Client, options: argparse.Namespace, settings: SenderSettings) -> int:
